@@ -1,0 +1,141 @@
+//! What a template asks to be generated, and what it gets back: both are data.
+//!
+//! Fill asks ([`Request`]), the engine of `vignette-generators` answers ([`Generated`]), fill resolves.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blob::Blob;
+use crate::time::Time;
+use crate::video::Color;
+
+/// One thing to generate, with every expression already filled from the viewer's data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name under `generate:` in the template.
+    pub name: String,
+    /// BCP 47 tag of the language to write or speak in.
+    pub locale: String,
+    /// Decides every random choice: the same request with the same seed gives the same result.
+    pub seed: u64,
+    /// What is asked for.
+    pub kind: RequestKind,
+}
+
+/// The three kinds of things that can be generated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// A line of copy.
+    Text(TextRequest),
+    /// Speech.
+    Voice(VoiceRequest),
+    /// A picture.
+    Image(ImageRequest),
+}
+
+/// Asks for a line of copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TextRequest {
+    /// What to write, in words, for providers that follow instructions. May be empty.
+    pub prompt: String,
+    /// A weighted phrase grammar for the offline provider: rule name to its alternatives.
+    /// Writing starts at rule `start`; `[rule]` inside a phrase expands another rule.
+    /// Empty when the template gives none.
+    pub grammar: BTreeMap<String, Vec<Phrase>>,
+    /// The longest text that fits, in user-perceived characters.
+    pub max_chars: usize,
+    /// What is shown when no provider gives a usable text.
+    pub fallback: Option<String>,
+}
+
+/// One alternative of a grammar rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phrase {
+    /// The words, with `[rule]` where another rule expands.
+    pub say: String,
+    /// How often it is chosen relative to its siblings, greater than 0. Default: 1.
+    pub weight: f64,
+}
+
+/// Asks for speech.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VoiceRequest {
+    /// The words to speak, as plain text.
+    pub say: String,
+    /// The provider's voice, or `None` for its default in the language.
+    pub voice: Option<String>,
+    /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
+    pub speed: f64,
+}
+
+/// Asks for a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageRequest {
+    /// What it shows, in words, for providers that follow instructions.
+    pub prompt: String,
+    /// Width in pixels, 1 to 4096.
+    pub width: u32,
+    /// Height in pixels, 1 to 4096.
+    pub height: u32,
+    /// The procedural style for the offline provider (`waves`, `gradient`, …); `None` lets it choose by the prompt.
+    pub style: Option<String>,
+    /// The colours to use, or empty for the provider's own choice.
+    pub palette: Vec<Color>,
+}
+
+/// One generated value, with where it came from.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The value itself.
+    pub value: GeneratedValue,
+    /// Who made it, and how.
+    pub provenance: Provenance,
+}
+
+/// The value of something generated.
+#[derive(Clone, Debug)]
+pub enum GeneratedValue {
+    /// A line of copy.
+    Text(String),
+    /// Speech.
+    Voice(Voice),
+    /// A PNG file.
+    Image(Blob),
+}
+
+/// Recorded or synthesised speech.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// A RIFF WAVE file, 16-bit PCM, any sample rate, mono or stereo.
+    pub audio: Blob,
+    /// How long it sounds.
+    pub duration: Time,
+    /// The words that are spoken and when, in order; empty when the provider does not know.
+    pub words: Vec<SpokenWord>,
+}
+
+/// A word and the time at which it sounds, from the start of its clip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpokenWord {
+    /// The word as written, with its punctuation.
+    pub text: String,
+    /// When it starts.
+    pub start: Time,
+    /// When it ends.
+    pub end: Time,
+}
+
+/// Where a generated value came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The provider, e.g. `grammar`, `flite`, `procedural`, `fallback`.
+    pub provider: String,
+    /// The model or voice and its version, as the provider names it.
+    pub model: String,
+    /// Whether the declared fallback was used, and why.
+    pub fallback: Option<String>,
+    /// Whether a machine made it.
+    pub synthetic: bool,
+}

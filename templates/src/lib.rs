@@ -1,0 +1,8 @@
+//! The template language of Vignette.
+
+#![forbid(unsafe_code)]
+
+pub mod blob;
+pub mod generate;
+pub mod time;
+pub mod video;
