@@ -18,9 +18,7 @@ impl Digest {
 
     /// Reads 64 hexadecimal digits; `None` when `text` is anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
-        blake3::Hash::from_hex(text)
-            .ok()
-            .map(|hash| Digest(*hash.as_bytes()))
+        blake3::Hash::from_hex(text).ok().map(|hash| Digest(*hash.as_bytes()))
     }
 }
 
@@ -45,8 +43,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Digest::from_hex(&text)
-            .ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+        Digest::from_hex(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
     }
 }
 
@@ -65,19 +62,12 @@ impl Blob {
     /// Takes the bytes and names them.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Blob {
-            digest: Digest::of(&bytes),
-            bytes,
-            path: None,
-        }
+        Blob { digest: Digest::of(&bytes), bytes, path: None }
     }
 
     /// Takes the bytes of the file at `path` and remembers where they came from, for messages only.
     pub fn from_file(bytes: impl Into<Arc<[u8]>>, path: PathBuf) -> Self {
-        Blob {
-            path: Some(Arc::new(path)),
-            ..Blob::new(bytes)
-        }
+        Blob { path: Some(Arc::new(path)), ..Blob::new(bytes) }
     }
 
     /// The name of these bytes.

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Exact for one frame of every rate in use (24, 25, 30, 48, 50, 60, 90, 100, 120 fps and the
 /// 1000/1001 rates) and for one sample of every usual audio rate (8 to 192 kHz): the tick is the
 /// "flick" that the film industry settled on for that reason, so times add up without drift.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(i64);
 
@@ -169,14 +167,7 @@ mod tests {
 
     #[test]
     fn frames_never_drift() {
-        for (num, den) in [
-            (24, 1),
-            (25, 1),
-            (30, 1),
-            (60, 1),
-            (30000, 1001),
-            (24000, 1001),
-        ] {
+        for (num, den) in [(24, 1), (25, 1), (30, 1), (60, 1), (30000, 1001), (24000, 1001)] {
             let rate = FrameRate::new(num, den).unwrap();
             for index in [0, 1, 99, 1_000_003] {
                 assert_eq!(rate.frames_in(rate.time_of(index)), index, "{rate}");

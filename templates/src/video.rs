@@ -172,13 +172,7 @@ impl<T> Default for Track<T> {
 impl<T> Track<T> {
     /// A track that always has `value`.
     pub fn constant(value: T) -> Self {
-        Track {
-            keys: vec![Keyframe {
-                at: Time::ZERO,
-                value,
-                easing: Easing::Linear,
-            }],
-        }
+        Track { keys: vec![Keyframe { at: Time::ZERO, value, easing: Easing::Linear }] }
     }
 }
 
