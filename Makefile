@@ -1,0 +1,31 @@
+# The commands a newcomer needs; each sets up what is missing first (scripts/setup.sh).
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench setup gallery
+
+help:
+	@echo 'make demo     install what is missing, build, and render three videos into out/'
+	@echo 'make test     the same set-up, then every check'
+	@echo 'make bench    milliseconds per frame of composing, converting and encoding'
+	@echo 'make gallery  render every gallery template for every viewer and rendition into out/gallery/'
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@cargo build --release --locked
+	@scripts/demo.sh
+
+gallery: setup
+	@cargo build --release --locked
+	@scripts/gallery.sh
+
+test:
+	@scripts/setup.sh --tests
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --quiet
+	cargo test --locked --workspace
+
+bench: setup
+	@echo 'make bench: no benchmark in this version' >&2; exit 1

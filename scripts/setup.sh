@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Installs what Vignette needs on Debian 12 and is not there yet; does nothing, quickly, when all of it is.
+#
+#   scripts/setup.sh           what rendering needs
+#   scripts/setup.sh --tests   that, and what the tests need
+#
+# VIGNETTE_SETUP=skip leaves everything as it is, for systems where the packages were installed by hand.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+trap 'fail "failed at line $LINENO of scripts/setup.sh; the messages above say why"' ERR
+
+with_tests=false
+case "${1-}" in
+  "") ;;
+  --tests) with_tests=true ;;
+  *) printf 'usage: scripts/setup.sh [--tests]\n' >&2; exit 2 ;;
+esac
+
+# GStreamer 1.22 to build against, and the plugins that decode and encode.
+packages=(
+  pkg-config
+  libgstreamer1.0-dev
+  libgstreamer-plugins-base1.0-dev
+  gstreamer1.0-plugins-base
+  gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad
+  gstreamer1.0-plugins-ugly
+  gstreamer1.0-libav
+)
+# Fonts: Inter for Latin, Noto for all other scripts, colour emoji.
+packages+=(fonts-inter-variable fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
+# Offline speech: flite speaks English, espeak-ng the other languages. Both run as programs of their own.
+packages+=(flite espeak-ng)
+if $with_tests; then
+  # An independent decoder to read results back, photos, clips and recordings that no one here made, and pip for the
+  # names below.
+  packages+=(ffmpeg forensics-samples-files python3 python3-pip ca-certificates)
+fi
+
+# The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
+faker_version=40.54.0
+faker_sha256=2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7
+names=.cache/fixtures/names.json
+
+missing_packages() {
+  local name
+  for name in "${packages[@]}"; do
+    [[ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)" == installed ]] || printf '%s\n' "$name"
+  done
+}
+
+list_for_another_system() {
+  printf 'setup: %s\n' "$1" >&2
+  printf 'setup: these packages are needed (their names on Debian 12):\n' >&2
+  printf '  %s\n' "${packages[@]}" >&2
+  printf 'setup: install them or what corresponds to them, with GStreamer 1.22 or later; then run again with VIGNETTE_SETUP=skip\n' >&2
+  exit 1
+}
+
+for tool in cargo rustc; do
+  command -v "$tool" >/dev/null || fail "$tool is missing: install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or later from https://rustup.rs"
+done
+command -v cc >/dev/null || fail "a C compiler (cc) is missing: on Debian, apt-get install gcc libc6-dev"
+
+if [[ "${VIGNETTE_SETUP-}" == skip ]]; then
+  say 'skipped, as VIGNETTE_SETUP=skip asks'
+else
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+    list_for_another_system 'this system has no apt-get, so nothing was installed'
+
+  mapfile -t missing < <(missing_packages)
+  if ((${#missing[@]} > 0)); then
+    system=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID-unknown}" "${VERSION_ID-}" || true)
+    [[ "$system" == 'debian 12' ]] ||
+      list_for_another_system "this system is ${system:-unknown}, not debian 12, so nothing was installed"
+
+    as_root=()
+    if ((EUID != 0)); then
+      command -v sudo >/dev/null ||
+        fail "not root and no sudo here; as root, run: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+      as_root=(sudo)
+    fi
+    apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
+    say "installing ${#missing[@]} packages: ${missing[*]}"
+    "${apt[@]}" update || fail 'apt-get update failed: is the network there?'
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" || fail 'apt-get install failed; the messages above say why'
+
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]} == 0)) || fail "still not installed: ${missing[*]}"
+  fi
+fi
+
+command -v pkg-config >/dev/null || fail 'pkg-config is missing'
+pkg-config --atleast-version=1.22 gstreamer-1.0 ||
+  fail "GStreamer 1.22 or later is needed, found $(pkg-config --modversion gstreamer-1.0 2>/dev/null || echo none)"
+
+if $with_tests && [[ ! -s "$names" ]]; then
+  say "fetching names in many writing systems (faker $faker_version)"
+  wheels=.cache/wheels
+  mkdir -p "$wheels" "$(dirname "$names")"
+  python3 -m pip --version >/dev/null 2>&1 || fail 'pip is missing: install python3-pip'
+  printf 'faker==%s --hash=sha256:%s\n' "$faker_version" "$faker_sha256" >"$wheels/requirements.txt"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+    --dest "$wheels" --requirement "$wheels/requirements.txt" ||
+    fail "faker $faker_version could not be downloaded from PyPI"
+  python3 -W ignore fixtures/make/names.py "$wheels/faker-$faker_version-py3-none-any.whl" "$names" ||
+    fail 'the names could not be read from the wheel'
+fi
+
+say 'ready'
