@@ -1,1 +1,3 @@
-//! .
+//! From a filled video to frames, segments and files.
+
+pub mod frame;
