@@ -204,16 +204,16 @@ pub enum Easing {
 pub struct Passage {
     /// How long it takes, greater than 0. It begins at the layer's first frame, or ends with its last.
     pub duration: Time,
-    /// Shape of the way from away (0) to in place (1); for an exit it is run from 1 to 0 with time reversed,
-    /// so that `ease-out` on both arrives gently and leaves gently.
+    /// Shape of the way: for an enter from away (0) to in place (1), for an exit from in place (0) to away (1),
+    /// both with time running forward, so that `ease-out` arrives gently and `ease-in` leaves gently.
     pub easing: Easing,
     /// Opacity goes from 0 to 1.
     pub fade: bool,
-    /// Comes from this many pixels away, `[right, down]`.
+    /// Comes from, or leaves to, the place this many pixels away, `[right, down]`.
     pub slide: Option<[f32; 2]>,
-    /// Grows from this scale to 1.
+    /// Grows from this scale to 1, or shrinks to it for an exit; at least 0.
     pub scale: Option<f32>,
-    /// Uncovered in this direction.
+    /// The edge that uncovers the layer (or covers it, for an exit) travels in this direction.
     pub wipe: Option<Direction>,
 }
 
