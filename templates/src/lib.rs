@@ -5,4 +5,5 @@
 pub mod blob;
 pub mod generate;
 pub mod time;
+pub mod units;
 pub mod video;
