@@ -25,6 +25,26 @@ impl Pose {
     pub(crate) const REST: Pose =
         Pose { offset: [0.0; 2], scale: [1.0; 2], rotation: 0.0, opacity: 1.0, color: None, reveal: None };
 
+    /// All of it as bits, for hashing.
+    pub(crate) fn to_bits(self) -> [u32; 12] {
+        let color = self.color.map_or([0, 0], |c| [1, u32::from_be_bytes([c.r, c.g, c.b, c.a])]);
+        let reveal = self.reveal.unwrap_or([-1.0; 4]).map(f32::to_bits);
+        [
+            self.offset[0].to_bits(),
+            self.offset[1].to_bits(),
+            self.scale[0].to_bits(),
+            self.scale[1].to_bits(),
+            self.rotation.to_bits(),
+            self.opacity.to_bits(),
+            color[0],
+            color[1],
+            reveal[0],
+            reveal[1],
+            reveal[2],
+            reveal[3],
+        ]
+    }
+
     /// Whether only position, opacity and reveal differ from rest, so that the resting picture can be reused as it is.
     pub(crate) fn is_unscaled(&self) -> bool {
         self.scale == [1.0; 2] && self.rotation == 0.0
@@ -67,55 +87,6 @@ pub(crate) fn pose_at(layer: &Layer, frame: u32, rate: FrameRate, scene_frames: 
 /// Time since the layer's first frame.
 pub(crate) fn elapsed(layer: &Layer, frame: u32, rate: FrameRate) -> Time {
     rate.time_of(u64::from(frame)) - rate.time_of(u64::from(layer.span.start))
-}
-
-/// Whether the pose is the same on every frame from `frame` to `last`, both included.
-///
-/// Answers from the keyframes alone, without sampling every frame.
-pub(crate) fn rests_between(
-    layer: &Layer,
-    frame: u32,
-    last: u32,
-    rate: FrameRate,
-    scene_frames: u32,
-) -> bool {
-    if frame < layer.span.start && last >= layer.span.start {
-        return false;
-    }
-    let ends_inside = frame < layer.span.end && last >= layer.span.end && layer.span.end < scene_frames;
-    if ends_inside {
-        return false;
-    }
-    let (from, to) = (elapsed(layer, frame, rate), elapsed(layer, last, rate));
-    let motion = &layer.motion;
-    if !(still(&motion.offset, from, to)
-        && still(&motion.scale, from, to)
-        && still(&motion.rotation, from, to)
-        && still(&motion.opacity, from, to)
-        && still(&motion.color, from, to))
-    {
-        return false;
-    }
-    if layer.enter.is_some_and(|enter| from < enter.duration) {
-        return false;
-    }
-    if let Some(exit) = &layer.exit {
-        let end = rate.time_of(u64::from(layer.span.end));
-        if end - rate.time_of(u64::from(last)) < exit.duration {
-            return false;
-        }
-    }
-    true
-}
-
-fn still<T: PartialEq>(track: &Track<T>, from: Time, to: Time) -> bool {
-    let keys = &track.keys;
-    let Some(first) = keys.first() else { return true };
-    let before = keys.iter().rposition(|key| key.at <= from);
-    let after = keys.iter().position(|key| key.at >= to).unwrap_or(keys.len() - 1);
-    let held = before.map_or(first, |index| &keys[index]);
-    let start = before.unwrap_or(0);
-    keys[start..=after.max(start)].iter().all(|key| key.value == held.value)
 }
 
 /// Moves the pose towards "away": `time` is how long ago the way in began, or how soon the way out is over.
@@ -287,7 +258,11 @@ mod tests {
         // Reference values of CSS `ease` and `ease-in-out` at a quarter, half and three quarters.
         let css_ease = Easing::CubicBezier([0.25, 0.1, 0.25, 1.0]);
         for (share, value) in [(0.0, 0.0), (0.25, 0.4085), (0.5, 0.8024), (0.75, 0.9605), (1.0, 1.0)] {
-            assert!((ease(css_ease, share) - value).abs() < 1e-3, "ease({share}) = {}", ease(css_ease, share));
+            assert!(
+                (ease(css_ease, share) - value).abs() < 1e-3,
+                "ease({share}) = {}",
+                ease(css_ease, share)
+            );
         }
         let in_out = Easing::CubicBezier([0.42, 0.0, 0.58, 1.0]);
         assert!((ease(in_out, 0.5) - 0.5).abs() < 1e-6);
@@ -337,25 +312,10 @@ mod tests {
         assert!((half.opacity - 0.5).abs() < 1e-6 && (half.offset[1] - 25.0).abs() < 1e-4, "{half:?}");
         assert_eq!(pose_at(&layer, 20, rate(), 60), Some(Pose::REST));
         assert!((pose_at(&layer, 39, rate(), 60).unwrap().opacity - 0.1).abs() < 1e-6);
-        assert!(pose_at(&layer, 45, rate(), 40).is_none(), "what has left stays away while the scene runs on");
-    }
-
-    #[test]
-    fn rest_is_recognised() {
-        let mut layer = layer();
-        assert!(rests_between(&layer, 10, 39, rate(), 60));
-        assert!(!rests_between(&layer, 5, 12, rate(), 60));
-        assert!(!rests_between(&layer, 30, 45, rate(), 60));
-        layer.enter = Some(Passage {
-            duration: Time::from_ticks(Time::TICKS_PER_SECOND / 3),
-            easing: Easing::Linear,
-            fade: true,
-            slide: None,
-            scale: None,
-            wipe: None,
-        });
-        assert!(!rests_between(&layer, 10, 30, rate(), 60));
-        assert!(rests_between(&layer, 20, 39, rate(), 60));
+        assert!(
+            pose_at(&layer, 45, rate(), 40).is_none(),
+            "what has left stays away while the scene runs on"
+        );
     }
 
     #[test]

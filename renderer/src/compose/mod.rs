@@ -1,0 +1,291 @@
+//! Composing: one frame of one scene, as a pure function of the filled video.
+//!
+//! A frame starts as the scene's background or as a frame of a video that covers the canvas, and stays in
+//! the encoder's own format (I420, BT.709 limited range) throughout. Layers are rasterised once into
+//! [tiles](tile) and laid over it; what did not change since the frame before is not laid again.
+//! The result never depends on which frames were composed before, or on which thread: caches only keep
+//! what would come out the same.
+
+mod draw;
+mod raster;
+mod stage;
+pub(crate) mod tile;
+mod timeline;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use vignette_templates::video::Video;
+
+use self::draw::{Draw, Shown};
+pub use self::stage::Media;
+use self::stage::{Content, Stage};
+use self::tile::Tile;
+use crate::error::{Place, RenderError, Warning};
+use crate::frame::I420Frame;
+use crate::media::video::{ConformSpec, Reader};
+use crate::text::FontLibrary;
+
+/// A video whose scenes are ready to compose. Shared by all workers.
+pub struct Composition {
+    stages: Vec<Stage>,
+    transitions: Vec<Option<vignette_templates::video::Transition>>,
+    tiles: Mutex<TileCache>,
+}
+
+impl Composition {
+    /// Makes every scene of `video` ready.
+    ///
+    /// # Errors
+    /// A layer that cannot be drawn, by its place in the template.
+    pub fn prepare(
+        video: &Video,
+        media: &Media,
+        fonts: &FontLibrary,
+    ) -> Result<(Composition, Vec<Warning>), RenderError> {
+        let mut warnings = Vec::new();
+        let stages = video
+            .scenes
+            .iter()
+            .map(|scene| stage::prepare(video, scene, media, fonts, &mut warnings))
+            .collect::<Result<_, _>>()?;
+        let transitions = video.scenes.iter().map(|scene| scene.transition).collect();
+        Ok((Composition { stages, transitions, tiles: Mutex::default() }, warnings))
+    }
+
+    /// A composer of its own for one worker; it keeps decoders and the last frame between calls.
+    pub fn composer(self: &Arc<Self>) -> Composer {
+        Composer { composition: self.clone(), readers: HashMap::new(), scenes: BTreeMap::new() }
+    }
+}
+
+/// Composes frames for one worker. Fastest when asked for frames in order.
+pub struct Composer {
+    composition: Arc<Composition>,
+    /// Open decoders, by actor.
+    readers: HashMap<u32, Reader>,
+    scenes: BTreeMap<usize, SceneMemory>,
+}
+
+/// What is kept of a scene from one frame to the next.
+#[derive(Default)]
+struct SceneMemory {
+    /// What the last frame showed, and the frame itself.
+    last: Option<(Vec<Shown>, Arc<I420Frame>)>,
+    /// The lowest layers that were the same on the last two frames, laid once.
+    backdrop: Option<(Vec<Shown>, Arc<I420Frame>)>,
+}
+
+impl Composer {
+    /// The frame that is `frame` frames into scene `scene`, transition included.
+    ///
+    /// # Errors
+    /// A video asset that stops decoding.
+    pub fn frame(&mut self, scene: usize, frame: u32) -> Result<Arc<I420Frame>, RenderError> {
+        let transition =
+            self.composition.transitions[scene].filter(|transition| scene > 0 && frame < transition.frames);
+        let incoming = self.scene_frame(scene, frame)?;
+        let Some(transition) = transition else {
+            // The outgoing scene will not be asked for again.
+            self.scenes.retain(|index, _| *index >= scene);
+            return Ok(incoming);
+        };
+        let outgoing = self.scene_frame(scene - 1, self.composition.stages[scene - 1].frames + frame)?;
+        // Both ends are left out: the first mixed frame already shows some of the incoming scene.
+        let share = (frame + 1) as f32 / (transition.frames + 1) as f32;
+        let share = timeline::ease(transition.easing, share).clamp(0.0, 1.0);
+        let mut mixed = (*outgoing).clone();
+        tile::crossfade(&mut mixed, &incoming, (share * 256.0).round() as u16);
+        Ok(Arc::new(mixed))
+    }
+
+    /// Lets go of decoders and frames that are not needed before `scene`.
+    pub fn forget(&mut self) {
+        self.readers.clear();
+        self.scenes.clear();
+    }
+
+    fn scene_frame(&mut self, scene: usize, frame: u32) -> Result<Arc<I420Frame>, RenderError> {
+        let composition = self.composition.clone();
+        let stage = &composition.stages[scene];
+        let draws = draw::list(stage, frame);
+        let shown: Vec<Shown> = draws.iter().map(|draw| draw.shown(stage, frame)).collect();
+        let mut memory = self.scenes.remove(&scene).unwrap_or_default();
+        if let Some((last, picture)) = &memory.last
+            && *last == shown
+        {
+            let picture = picture.clone();
+            self.scenes.insert(scene, memory);
+            return Ok(picture);
+        }
+        let same = memory
+            .last
+            .as_ref()
+            .map_or(0, |(last, _)| last.iter().zip(&shown).take_while(|(before, now)| before == now).count());
+        if memory.backdrop.as_ref().is_some_and(|(laid, _)| !shown.starts_with(laid)) {
+            memory.backdrop = None;
+        }
+        let mut laid = memory.backdrop.as_ref().map_or(0, |(laid, _)| laid.len());
+        if same > laid {
+            let mut base = self.base(stage, &memory, &draws)?;
+            for draw in &draws[laid..same] {
+                self.lay(stage, draw, frame, &mut base)?;
+            }
+            memory.backdrop = Some((shown[..same].to_vec(), Arc::new(base)));
+            laid = same;
+        }
+        let mut picture = self.base(stage, &memory, &draws)?;
+        for draw in &draws[laid..] {
+            self.lay(stage, draw, frame, &mut picture)?;
+        }
+        let picture = Arc::new(picture);
+        memory.last = Some((shown, picture.clone()));
+        self.scenes.insert(scene, memory);
+        Ok(picture)
+    }
+
+    /// What the layers that are still to be laid go on top of.
+    fn base(
+        &self,
+        stage: &Stage,
+        memory: &SceneMemory,
+        draws: &[Draw<'_>],
+    ) -> Result<I420Frame, RenderError> {
+        Ok(match &memory.backdrop {
+            Some((_, picture)) => (**picture).clone(),
+            // A video that covers everything is copied over in full: nothing below it needs painting.
+            None if draws.first().is_some_and(|draw| draw.covers(stage)) => {
+                I420Frame::new(stage.width, stage.height)
+            }
+            None => I420Frame::filled(stage.width, stage.height, stage.background),
+        })
+    }
+
+    fn lay(
+        &mut self,
+        stage: &Stage,
+        draw: &Draw<'_>,
+        frame: u32,
+        picture: &mut I420Frame,
+    ) -> Result<(), RenderError> {
+        if let Content::Clip { .. } = draw.actor.content
+            && draw.is_plain_fill(stage)
+        {
+            let source = self.clip_frame(stage, draw.actor, frame)?;
+            let share = (draw.pose.opacity * 256.0).round() as u16;
+            if share >= 256 {
+                picture.y.copy_from_slice(&source.y);
+                picture.u.copy_from_slice(&source.u);
+                picture.v.copy_from_slice(&source.v);
+            } else {
+                tile::crossfade(picture, &source, share);
+            }
+            return Ok(());
+        }
+        let plan = draw.plan(stage, frame);
+        let tile = match plan.key {
+            Some(key) => {
+                let cached = self.composition.tiles.lock().ok().and_then(|mut cache| cache.get(&key));
+                match cached {
+                    Some(tile) => tile,
+                    None => {
+                        let tile = Arc::new(draw.rasterise(&plan, stage, frame, self)?);
+                        if let Ok(mut cache) = self.composition.tiles.lock() {
+                            cache.put(key, tile.clone());
+                        }
+                        tile
+                    }
+                }
+            }
+            None => Arc::new(draw.rasterise(&plan, stage, frame, self)?),
+        };
+        let opacity = (draw.pose.opacity * 255.0).round() as u8;
+        if plan.shift == [0, 0] {
+            tile.blend_onto(picture, plan.by, opacity, plan.clip);
+        } else {
+            tile.shifted(plan.shift).blend_onto(picture, plan.by, opacity, plan.clip);
+        }
+        Ok(())
+    }
+
+    /// The frame that a video actor shows at `frame` of its scene, in the size of its box.
+    fn clip_frame(
+        &mut self,
+        stage: &Stage,
+        actor: &stage::Actor,
+        frame: u32,
+    ) -> Result<Arc<I420Frame>, RenderError> {
+        let Content::Clip { clip, fit, focus } = &actor.content else {
+            return Err(RenderError::layer(Place::layer(&actor.layer.path), "it is not a video".into()));
+        };
+        let vignette_templates::video::LayerKind::Video { start, repeat, .. } = &actor.layer.kind else {
+            return Err(RenderError::layer(Place::layer(&actor.layer.path), "it is not a video".into()));
+        };
+        let media = |error| RenderError::media(Place::layer(&actor.layer.path), error);
+        let reader = match self.readers.entry(actor.id) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let spec = ConformSpec {
+                    width: actor.size[0].round().max(1.0) as u32,
+                    height: actor.size[1].round().max(1.0) as u32,
+                    fit: *fit,
+                    focus: *focus,
+                    rate: stage.rate,
+                    start: *start,
+                    repeat: *repeat,
+                };
+                entry.insert(clip.reader(spec).map_err(media)?)
+            }
+        };
+        reader.frame(frame.saturating_sub(actor.layer.span.start)).map_err(media)
+    }
+}
+
+/// Names a tile: which actor, at which fraction of a pixel, in which colour and part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TileKey {
+    actor: u32,
+    color: Option<vignette_templates::video::Color>,
+    /// Distinguishes pictures of groups whose layers change.
+    state: u64,
+    /// The part that was rasterised when the whole would be too large: left, top, right, bottom.
+    part: Option<[i32; 4]>,
+}
+
+/// Tiles by their name, within a bound on bytes; those not used for longest go first.
+#[derive(Default)]
+struct TileCache {
+    tiles: HashMap<TileKey, (Arc<Tile>, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// What all cached tiles of a composition may take together.
+const TILE_BUDGET: usize = 192 << 20;
+
+impl TileCache {
+    fn get(&mut self, key: &TileKey) -> Option<Arc<Tile>> {
+        self.clock += 1;
+        let (tile, used) = self.tiles.get_mut(key)?;
+        *used = self.clock;
+        Some(tile.clone())
+    }
+
+    fn put(&mut self, key: TileKey, tile: Arc<Tile>) {
+        self.clock += 1;
+        self.bytes += tile.bytes();
+        if let Some((old, _)) = self.tiles.insert(key, (tile, self.clock)) {
+            self.bytes -= old.bytes();
+        }
+        while self.bytes > TILE_BUDGET {
+            // Clocks are distinct, so the order of the map plays no part.
+            let Some(oldest) = self.tiles.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key)
+            else {
+                break;
+            };
+            if let Some((tile, _)) = self.tiles.remove(&oldest) {
+                self.bytes -= tile.bytes();
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A scene made ready to compose: pictures opened, text laid out, boxes known.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use svgtypes::{SimplePathSegment, SimplifyingPathParser};
+use tiny_skia::{Path, PathBuilder, Transform};
+use vignette_templates::blob::Digest;
+use vignette_templates::time::FrameRate;
+use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, Scene, TextFit, Video};
+
+use super::raster::{self, Shape};
+use crate::error::{Place, RenderError, Warning};
+use crate::media::image::Picture;
+use crate::media::video::VideoClip;
+use crate::text::{self, FontLibrary, TextLayout};
+
+/// The decoded assets of a video, shared by all of its scenes.
+#[derive(Default)]
+pub struct Media {
+    pub(crate) pictures: BTreeMap<Digest, Arc<Picture>>,
+    pub(crate) clips: BTreeMap<Digest, Arc<VideoClip>>,
+}
+
+impl Media {
+    /// Opens every picture and video that `video` names.
+    ///
+    /// # Errors
+    /// The first asset that cannot be read, by its name in the template.
+    pub fn open(video: &Video) -> Result<Media, RenderError> {
+        let mut media = Media::default();
+        for (digest, asset) in &video.assets {
+            let place = || Place::asset(&asset.name);
+            match asset.kind {
+                AssetKind::Image => {
+                    let picture =
+                        Picture::open(&asset.blob).map_err(|error| RenderError::media(place(), error))?;
+                    media.pictures.insert(*digest, Arc::new(picture));
+                }
+                AssetKind::Video => {
+                    let clip =
+                        VideoClip::open(&asset.blob).map_err(|error| RenderError::media(place(), error))?;
+                    media.clips.insert(*digest, Arc::new(clip));
+                }
+                AssetKind::Audio | AssetKind::Font => {}
+            }
+        }
+        Ok(media)
+    }
+}
+
+/// One scene, ready to compose.
+pub(crate) struct Stage {
+    pub actors: Vec<Actor>,
+    pub frames: u32,
+    pub background: vignette_templates::video::Color,
+    pub rate: FrameRate,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// One layer, ready to draw.
+pub(crate) struct Actor {
+    /// Distinguishes actors in caches; never used for two actors of one process.
+    pub id: u32,
+    pub layer: Layer,
+    pub content: Content,
+    /// Width and height of the box.
+    pub size: [f32; 2],
+    /// What it paints around its box's upper left corner: left, top, right, bottom.
+    pub bounds: [f32; 4],
+    /// The largest scale that its motion reaches, so that it is rasterised sharp enough once.
+    pub largest_scale: f32,
+}
+
+/// What an actor draws.
+pub(crate) enum Content {
+    Shape(Shape),
+    Text(Box<TextLayout>),
+    Picture { picture: Arc<Picture>, fit: Fit, focus: [f32; 2] },
+    Clip { clip: Arc<VideoClip>, fit: Fit, focus: [f32; 2] },
+    Group(Vec<Actor>),
+}
+
+static NEXT_ACTOR: AtomicU32 = AtomicU32::new(0);
+
+/// The largest picture or video box, in pixels: four frames of 4K UHD.
+const LARGEST_BOX: f32 = 4.0 * 3840.0 * 2160.0;
+
+/// Makes `scene` ready. Layers that cannot be drawn as asked are told in `warnings`.
+///
+/// # Errors
+/// A layer whose text cannot be laid out, or whose box is beyond the limits.
+pub(crate) fn prepare(
+    video: &Video,
+    scene: &Scene,
+    media: &Media,
+    fonts: &FontLibrary,
+    warnings: &mut Vec<Warning>,
+) -> Result<Stage, RenderError> {
+    let canvas = &video.canvas;
+    let mut preparation = Preparation { video, media, fonts, warnings };
+    let parent = [canvas.width as f32, canvas.height as f32];
+    Ok(Stage {
+        actors: preparation.actors(&scene.layers, parent)?,
+        frames: scene.frames,
+        background: scene.background.unwrap_or(canvas.background),
+        rate: canvas.frame_rate,
+        width: canvas.width,
+        height: canvas.height,
+    })
+}
+
+struct Preparation<'a> {
+    video: &'a Video,
+    media: &'a Media,
+    fonts: &'a FontLibrary,
+    warnings: &'a mut Vec<Warning>,
+}
+
+impl Preparation<'_> {
+    fn actors(&mut self, layers: &[Layer], parent: [f32; 2]) -> Result<Vec<Actor>, RenderError> {
+        layers.iter().map(|layer| self.actor(layer, parent)).collect()
+    }
+
+    fn actor(&mut self, layer: &Layer, parent: [f32; 2]) -> Result<Actor, RenderError> {
+        let placement = &layer.placement;
+        let place = || Place::layer(&layer.path);
+        let own = |width: f32, height: f32| {
+            // One side given: the other follows the content's proportions.
+            match (placement.width, placement.height) {
+                (Some(w), Some(h)) => [w, h],
+                (Some(w), None) => [w, w * height / width.max(1.0)],
+                (None, Some(h)) => [h * width / height.max(1.0), h],
+                (None, None) => [width, height],
+            }
+        };
+        let of_parent = [placement.width.unwrap_or(parent[0]), placement.height.unwrap_or(parent[1])];
+        let mut size = of_parent;
+        let content = match &layer.kind {
+            LayerKind::Rect { fill, stroke, radius } => Content::Shape(Shape {
+                path: raster::rounded_rect(size[0], size[1], *radius)
+                    .ok_or_else(|| RenderError::layer(place(), "its box is empty".into()))?,
+                fill: fill.clone(),
+                stroke: *stroke,
+                size,
+            }),
+            LayerKind::Ellipse { fill, stroke } => Content::Shape(Shape {
+                path: raster::ellipse(size[0], size[1])
+                    .ok_or_else(|| RenderError::layer(place(), "its box is empty".into()))?,
+                fill: fill.clone(),
+                stroke: *stroke,
+                size,
+            }),
+            LayerKind::Path { data, view_box, fill, stroke } => {
+                let path = parse_path(data).map_err(|error| RenderError::layer(place(), error))?;
+                let path = match view_box {
+                    Some([x, y, width, height]) => {
+                        let scale = (size[0] / width).min(size[1] / height);
+                        let dx = (size[0] - width * scale) / 2.0 - x * scale;
+                        let dy = (size[1] - height * scale) / 2.0 - y * scale;
+                        path.transform(Transform::from_row(scale, 0.0, 0.0, scale, dx, dy))
+                    }
+                    None => Some(path),
+                };
+                let path =
+                    path.ok_or_else(|| RenderError::layer(place(), "its path is beyond all bounds".into()))?;
+                Content::Shape(Shape { path, fill: fill.clone(), stroke: *stroke, size })
+            }
+            LayerKind::Text(block) => {
+                let layout =
+                    text::layout(self.fonts, block, placement.width, placement.height, &self.video.locale)
+                        .map_err(|error| RenderError::layer(place(), error.to_string()))?;
+                if !layout.missing.is_empty() {
+                    self.warnings.push(Warning::missing_glyphs(&layer.path, &layout.missing));
+                }
+                if layout.overflow && block.fit != TextFit::None {
+                    self.warnings.push(Warning::overflow(&layer.path));
+                }
+                size = [placement.width.unwrap_or(layout.width), placement.height.unwrap_or(layout.height)];
+                Content::Text(Box::new(layout))
+            }
+            LayerKind::Image { asset, fit, focus } => {
+                let picture = self.media.pictures.get(asset).ok_or_else(|| {
+                    RenderError::layer(place(), "its picture is not among the video's assets".into())
+                })?;
+                let (width, height) = picture.size();
+                size = own(width as f32, height as f32);
+                check_box(size).map_err(|error| RenderError::layer(place(), error))?;
+                Content::Picture { picture: picture.clone(), fit: *fit, focus: *focus }
+            }
+            LayerKind::Video { asset, fit, focus, .. } => {
+                let clip = self.media.clips.get(asset).ok_or_else(|| {
+                    RenderError::layer(place(), "its video is not among the video's assets".into())
+                })?;
+                let (width, height) = clip.display_size();
+                size = own(width as f32, height as f32);
+                check_box(size).map_err(|error| RenderError::layer(place(), error))?;
+                Content::Clip { clip: clip.clone(), fit: *fit, focus: *focus }
+            }
+            LayerKind::Group { layers } => Content::Group(self.actors(layers, size)?),
+        };
+        let bounds = bounds(layer, &content, size);
+        let largest_scale = largest_scale(layer);
+        Ok(Actor {
+            id: NEXT_ACTOR.fetch_add(1, Ordering::Relaxed),
+            layer: layer.clone(),
+            content,
+            size,
+            bounds,
+            largest_scale,
+        })
+    }
+}
+
+impl Actor {
+    /// Where the box's upper left corner lies at rest, in pixels of its parent.
+    pub(crate) fn corner(&self) -> [f32; 2] {
+        let placement = &self.layer.placement;
+        [placement.x - placement.anchor[0] * self.size[0], placement.y - placement.anchor[1] * self.size[1]]
+    }
+}
+
+fn check_box(size: [f32; 2]) -> Result<(), String> {
+    if size[0] * size[1] > LARGEST_BOX {
+        return Err(format!(
+            "its box of {} × {} pixels is too large; the limit is {} pixels in all",
+            size[0].round(),
+            size[1].round(),
+            LARGEST_BOX
+        ));
+    }
+    Ok(())
+}
+
+fn bounds(layer: &Layer, content: &Content, size: [f32; 2]) -> [f32; 4] {
+    let mut bounds = match content {
+        Content::Shape(shape) => shape.bounds(),
+        Content::Text(layout) => layout.bounds(),
+        Content::Picture { .. } | Content::Clip { .. } => [0.0, 0.0, size[0], size[1]],
+        // Where children move to is known only frame by frame; what they paint outside of the group's box is
+        // kept as far as the union of their ways reaches.
+        Content::Group(actors) => actors.iter().map(reach).fold([0.0, 0.0, size[0], size[1]], union),
+    };
+    if layer.clip.is_some() {
+        bounds = [bounds[0].max(0.0), bounds[1].max(0.0), bounds[2].min(size[0]), bounds[3].min(size[1])];
+    }
+    if let Some(shadow) = &layer.shadow {
+        let [left, top, right, bottom] = raster::shadow_reach(shadow);
+        bounds = [bounds[0] - left, bounds[1] - top, bounds[2] + right, bounds[3] + bottom];
+    }
+    bounds
+}
+
+fn union(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+    [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
+}
+
+/// All that a child can cover in its group over its whole life.
+fn reach(actor: &Actor) -> [f32; 4] {
+    let corner = actor.corner();
+    let [mut left, mut top, mut right, mut bottom] = actor.bounds;
+    let motion = &actor.layer.motion;
+    let turns = !motion.rotation.keys.is_empty();
+    let scale = actor.largest_scale;
+    if turns || scale > 1.0 {
+        // A circle about the anchor through the farthest corner holds every turn.
+        let anchor = [
+            actor.layer.placement.anchor[0] * actor.size[0],
+            actor.layer.placement.anchor[1] * actor.size[1],
+        ];
+        let dx = (anchor[0] - left).abs().max((right - anchor[0]).abs()) * scale;
+        let dy = (anchor[1] - top).abs().max((bottom - anchor[1]).abs()) * scale;
+        let (dx, dy) =
+            if turns { ((dx * dx + dy * dy).sqrt(), (dx * dx + dy * dy).sqrt()) } else { (dx, dy) };
+        (left, top, right, bottom) = (anchor[0] - dx, anchor[1] - dy, anchor[0] + dx, anchor[1] + dy);
+    }
+    let mut low = [0.0f32; 2];
+    let mut high = [0.0f32; 2];
+    let slides =
+        [actor.layer.enter, actor.layer.exit].into_iter().flatten().filter_map(|passage| passage.slide);
+    for offset in motion.offset.keys.iter().map(|key| key.value).chain(slides) {
+        for axis in 0..2 {
+            low[axis] = low[axis].min(offset[axis]);
+            high[axis] = high[axis].max(offset[axis]);
+        }
+    }
+    [
+        corner[0] + left + low[0],
+        corner[1] + top + low[1],
+        corner[0] + right + high[0],
+        corner[1] + bottom + high[1],
+    ]
+}
+
+fn largest_scale(layer: &Layer) -> f32 {
+    let tracked = layer.motion.scale.keys.iter().flat_map(|key| key.value).map(f32::abs);
+    let tracked = tracked.fold(if layer.motion.scale.keys.is_empty() { 1.0 } else { 0.0 }, f32::max);
+    let passages = [layer.enter, layer.exit].into_iter().flatten().filter_map(|passage| passage.scale);
+    let passing = passages.fold(1.0, f32::max);
+    (tracked * passing).clamp(0.01, 64.0)
+}
+
+/// SVG path data (SVG 2, section 9.3) as a path.
+fn parse_path(data: &str) -> Result<Path, String> {
+    let mut path = PathBuilder::new();
+    for segment in SimplifyingPathParser::from(data) {
+        match segment.map_err(|error| format!("its path data does not parse: {error}"))? {
+            SimplePathSegment::MoveTo { x, y } => path.move_to(x as f32, y as f32),
+            SimplePathSegment::LineTo { x, y } => path.line_to(x as f32, y as f32),
+            SimplePathSegment::CurveTo { x1, y1, x2, y2, x, y } => {
+                path.cubic_to(x1 as f32, y1 as f32, x2 as f32, y2 as f32, x as f32, y as f32);
+            }
+            SimplePathSegment::Quadratic { x1, y1, x, y } => {
+                path.quad_to(x1 as f32, y1 as f32, x as f32, y as f32);
+            }
+            SimplePathSegment::ClosePath => path.close(),
+        }
+    }
+    path.finish().ok_or_else(|| "its path data draws nothing".into())
+}

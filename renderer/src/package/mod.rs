@@ -1,0 +1,4 @@
+//! Packaging: samples that are already encoded, put into files. Nothing is encoded again.
+
+pub mod mp4;
+pub mod webvtt;

@@ -1,0 +1,689 @@
+//! MP4 files (ISO/IEC 14496-12, -14 and -15) with the index first.
+
+use std::io::{self, Write};
+
+use vignette_templates::time::FrameRate;
+
+use crate::audio::AacTrack;
+use crate::encode::VideoProfile;
+use crate::segment::EncodedSegment;
+
+/// What goes into one file.
+pub struct Movie<'a> {
+    /// What the pictures were encoded with.
+    pub profile: VideoProfile,
+    /// The segments in order of showing; at least one.
+    pub segments: &'a [&'a EncodedSegment],
+    /// The sound, as long as the pictures, if there is any.
+    pub audio: Option<&'a AacTrack>,
+    /// BCP 47 tag of the sound's language.
+    pub locale: &'a str,
+}
+
+/// Why segments cannot be put into one file.
+#[derive(Debug, thiserror::Error)]
+pub enum Mp4Error {
+    /// The segments were not encoded alike.
+    #[error("segment {0} has another decoder configuration than the first")]
+    Configuration(usize),
+    /// Writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Ticks per second of the movie's own clock.
+const MOVIE_TIMESCALE: u32 = 1000;
+
+/// One chunk of a track: samples that lie side by side in the file.
+struct Chunk {
+    first: usize,
+    count: usize,
+}
+
+/// Writes the whole file.
+///
+/// # Errors
+/// Segments that do not belong together; what the writer reports.
+pub fn write(movie: &Movie<'_>, out: &mut impl Write) -> Result<(), Mp4Error> {
+    let config = movie.segments.first().map(|segment| segment.config.as_slice()).unwrap_or_default();
+    if let Some(odd) = movie.segments.iter().position(|segment| segment.config != config) {
+        return Err(Mp4Error::Configuration(odd));
+    }
+    let video = VideoSamples::gather(movie);
+    // About half a second of pictures, then the sound for it, and so on: a player never has to seek far.
+    let video_chunks = video_chunks(&video, movie.profile.frame_rate);
+    let audio_chunks = movie.audio.map(|audio| audio_chunks(audio, &video_chunks, movie.profile.frame_rate));
+    let ftyp = ftyp();
+    // Offsets are written as 32 bits or 64, and the index comes first: its length must be known before its content.
+    let mut base = 0u64;
+    let mut wide = false;
+    let media_length = video.bytes() + movie.audio.map_or(0, |audio| total(&audio.samples));
+    let moov = loop {
+        let moov = moov(movie, config, &video, &video_chunks, audio_chunks.as_deref(), base, wide);
+        let start = (ftyp.len() + moov.len() + 16) as u64;
+        if start == base {
+            break moov;
+        }
+        wide = start + media_length > u64::from(u32::MAX);
+        base = start;
+    };
+    out.write_all(&ftyp)?;
+    out.write_all(&moov)?;
+    // A 64-bit length, always: so the header has one size (ISO/IEC 14496-12, section 4.2).
+    out.write_all(&1u32.to_be_bytes())?;
+    out.write_all(b"mdat")?;
+    out.write_all(&(media_length + 16).to_be_bytes())?;
+    for (index, chunk) in video_chunks.iter().enumerate() {
+        for sample in &video.samples[chunk.first..chunk.first + chunk.count] {
+            out.write_all(sample.data)?;
+        }
+        if let (Some(audio), Some(chunks)) = (movie.audio, &audio_chunks) {
+            for unit in &audio.samples[chunks[index].first..chunks[index].first + chunks[index].count] {
+                out.write_all(unit)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct VideoSample<'a> {
+    data: &'a [u8],
+    key: bool,
+    /// Composition offset in frames, from its place in decoding order, 0 to twice the reordering.
+    offset: u32,
+}
+
+struct VideoSamples<'a> {
+    samples: Vec<VideoSample<'a>>,
+}
+
+impl<'a> VideoSamples<'a> {
+    fn gather(movie: &Movie<'a>) -> Self {
+        let mut samples = Vec::new();
+        for segment in movie.segments {
+            for (decoded, unit) in segment.units.iter().enumerate() {
+                let offset = (unit.shown_at + VideoProfile::REORDER_FRAMES).saturating_sub(decoded as u32);
+                samples.push(VideoSample { data: &unit.data, key: unit.key, offset });
+            }
+        }
+        VideoSamples { samples }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.samples.iter().map(|sample| sample.data.len() as u64).sum()
+    }
+}
+
+fn video_chunks(video: &VideoSamples<'_>, rate: FrameRate) -> Vec<Chunk> {
+    let per_chunk = ((rate.as_f64() / 2.0).round() as usize).max(1);
+    let total = video.samples.len();
+    (0..total).step_by(per_chunk).map(|first| Chunk { first, count: per_chunk.min(total - first) }).collect()
+}
+
+/// The access units of sound that start while each chunk of pictures shows; the last chunk takes all that remain.
+fn audio_chunks(audio: &AacTrack, video: &[Chunk], rate: FrameRate) -> Vec<Chunk> {
+    let mut first = 0;
+    let last = video.len().saturating_sub(1);
+    video
+        .iter()
+        .enumerate()
+        .map(|(index, chunk)| {
+            let end_time =
+                rate.time_of((chunk.first + chunk.count) as u64).to_samples(audio.sample_rate) as usize;
+            let end = match index == last {
+                true => audio.samples.len(),
+                false => {
+                    let units = (end_time + audio.priming as usize).div_ceil(audio.frame_length as usize);
+                    units.clamp(first, audio.samples.len())
+                }
+            };
+            let chunk = Chunk { first, count: end - first };
+            first = end;
+            chunk
+        })
+        .collect()
+}
+
+fn total(units: &[Vec<u8>]) -> u64 {
+    units.iter().map(|unit| unit.len() as u64).sum()
+}
+
+/// A box: its length, its four-letter name, its content.
+fn boxed(name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0, 0];
+    bytes.extend_from_slice(name);
+    content(&mut bytes);
+    let length = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    bytes
+}
+
+/// A box that starts with a version and flags.
+fn full(name: &[u8; 4], version: u8, flags: u32, content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    boxed(name, |bytes| {
+        put32(bytes, u32::from(version) << 24 | flags);
+        content(bytes);
+    })
+}
+
+fn put16(bytes: &mut Vec<u8>, value: u16) {
+    bytes.extend(value.to_be_bytes());
+}
+
+fn put32(bytes: &mut Vec<u8>, value: u32) {
+    bytes.extend(value.to_be_bytes());
+}
+
+fn put64(bytes: &mut Vec<u8>, value: u64) {
+    bytes.extend(value.to_be_bytes());
+}
+
+/// The unity matrix (ISO/IEC 14496-12, section 8.2.2.2).
+fn put_matrix(bytes: &mut Vec<u8>) {
+    for value in [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000] {
+        put32(bytes, value);
+    }
+}
+
+fn ftyp() -> Vec<u8> {
+    boxed(b"ftyp", |bytes| {
+        bytes.extend_from_slice(b"isom");
+        put32(bytes, 0x200);
+        for brand in [b"isom", b"iso2", b"avc1", b"mp41"] {
+            bytes.extend_from_slice(brand);
+        }
+    })
+}
+
+fn moov(
+    movie: &Movie<'_>,
+    config: &[u8],
+    video: &VideoSamples<'_>,
+    video_chunks: &[Chunk],
+    audio_chunks: Option<&[Chunk]>,
+    base: u64,
+    wide: bool,
+) -> Vec<u8> {
+    let frames = video.samples.len() as u64;
+    let rate = movie.profile.frame_rate;
+    let duration = frames * u64::from(rate.den()) * u64::from(MOVIE_TIMESCALE) / u64::from(rate.num());
+    // Where each chunk starts: pictures and sound by turns.
+    let mut at = base;
+    let (mut video_offsets, mut audio_offsets) = (Vec::new(), Vec::new());
+    for (index, chunk) in video_chunks.iter().enumerate() {
+        video_offsets.push(at);
+        at += video.samples[chunk.first..chunk.first + chunk.count]
+            .iter()
+            .map(|sample| sample.data.len() as u64)
+            .sum::<u64>();
+        if let (Some(audio), Some(chunks)) = (movie.audio, audio_chunks) {
+            audio_offsets.push(at);
+            let chunk = &chunks[index];
+            at += total(&audio.samples[chunk.first..chunk.first + chunk.count]);
+        }
+    }
+    boxed(b"moov", |moov| {
+        moov.extend(full(b"mvhd", 0, 0, |bytes| {
+            // No times of making: the same video is the same file on every day.
+            put32(bytes, 0);
+            put32(bytes, 0);
+            put32(bytes, MOVIE_TIMESCALE);
+            put32(bytes, duration as u32);
+            put32(bytes, 0x1_0000);
+            put16(bytes, 0x100);
+            bytes.extend([0; 10]);
+            put_matrix(bytes);
+            bytes.extend([0; 24]);
+            put32(bytes, if movie.audio.is_some() { 3 } else { 2 });
+        }));
+        moov.extend(video_track(movie, config, video, video_chunks, &video_offsets, duration, wide));
+        if let (Some(audio), Some(chunks)) = (movie.audio, audio_chunks) {
+            moov.extend(audio_track(movie, audio, chunks, &audio_offsets, wide));
+        }
+    })
+}
+
+fn tkhd(id: u32, duration: u64, size: [u32; 2], volume: u16, group: u16) -> Vec<u8> {
+    // Flags: enabled, in the movie, in the preview.
+    full(b"tkhd", 0, 7, |bytes| {
+        put32(bytes, 0);
+        put32(bytes, 0);
+        put32(bytes, id);
+        put32(bytes, 0);
+        put32(bytes, duration as u32);
+        bytes.extend([0; 8]);
+        put16(bytes, 0);
+        put16(bytes, group);
+        put16(bytes, volume);
+        put16(bytes, 0);
+        put_matrix(bytes);
+        put32(bytes, size[0] << 16);
+        put32(bytes, size[1] << 16);
+    })
+}
+
+/// An edit list of one entry: `duration` of the movie's clock from `media_time` of the track's own on.
+fn edts(duration: u64, media_time: u32) -> Vec<u8> {
+    boxed(b"edts", |bytes| {
+        bytes.extend(full(b"elst", 0, 0, |bytes| {
+            put32(bytes, 1);
+            put32(bytes, duration as u32);
+            put32(bytes, media_time);
+            put32(bytes, 0x1_0000);
+        }));
+    })
+}
+
+fn mdhd(timescale: u32, duration: u64, locale: &str) -> Vec<u8> {
+    full(b"mdhd", 1, 0, |bytes| {
+        put64(bytes, 0);
+        put64(bytes, 0);
+        put32(bytes, timescale);
+        put64(bytes, duration);
+        put16(bytes, packed_language(locale));
+        put16(bytes, 0);
+    })
+}
+
+/// ISO 639-2/T code packed into 15 bits (ISO/IEC 14496-12, section 8.4.2.3).
+fn packed_language(locale: &str) -> u16 {
+    let language = locale.split(['-', '_']).next().unwrap_or_default();
+    let code = match language {
+        "en" => "eng",
+        "ar" => "ara",
+        "bn" => "ben",
+        "cs" => "ces",
+        "da" => "dan",
+        "de" => "deu",
+        "el" => "ell",
+        "es" => "spa",
+        "fa" => "fas",
+        "fi" => "fin",
+        "fr" => "fra",
+        "he" => "heb",
+        "hi" => "hin",
+        "hu" => "hun",
+        "id" => "ind",
+        "it" => "ita",
+        "ja" => "jpn",
+        "ko" => "kor",
+        "nb" | "no" => "nor",
+        "nl" => "nld",
+        "pl" => "pol",
+        "pt" => "por",
+        "ro" => "ron",
+        "ru" => "rus",
+        "sv" => "swe",
+        "ta" => "tam",
+        "th" => "tha",
+        "tr" => "tur",
+        "uk" => "ukr",
+        "ur" => "urd",
+        "vi" => "vie",
+        "zh" => "zho",
+        three if three.len() == 3 && three.bytes().all(|b| b.is_ascii_lowercase()) => three,
+        _ => "und",
+    };
+    code.bytes().fold(0, |packed, letter| packed << 5 | u16::from(letter - 0x60))
+}
+
+fn hdlr(kind: &[u8; 4], name: &str) -> Vec<u8> {
+    full(b"hdlr", 0, 0, |bytes| {
+        put32(bytes, 0);
+        bytes.extend_from_slice(kind);
+        bytes.extend([0; 12]);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+    })
+}
+
+fn dinf() -> Vec<u8> {
+    boxed(b"dinf", |bytes| {
+        bytes.extend(full(b"dref", 0, 0, |bytes| {
+            put32(bytes, 1);
+            // Flag 1: the samples lie in this file.
+            bytes.extend(full(b"url ", 0, 1, |_| {}));
+        }));
+    })
+}
+
+/// Run-length pairs of equal values.
+fn runs(values: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for value in values {
+        match runs.last_mut() {
+            Some((count, last)) if *last == value => *count += 1,
+            _ => runs.push((1, value)),
+        }
+    }
+    runs
+}
+
+fn put_pairs(bytes: &mut Vec<u8>, pairs: &[(u32, u32)]) {
+    put32(bytes, pairs.len() as u32);
+    for (count, value) in pairs {
+        put32(bytes, *count);
+        put32(bytes, *value);
+    }
+}
+
+fn stsc(chunks: &[Chunk]) -> Vec<u8> {
+    full(b"stsc", 0, 0, |bytes| {
+        let mut entries: Vec<(u32, u32)> = Vec::new();
+        for (index, chunk) in chunks.iter().enumerate() {
+            if entries.last().is_none_or(|(_, count)| *count != chunk.count as u32) {
+                entries.push((index as u32 + 1, chunk.count as u32));
+            }
+        }
+        put32(bytes, entries.len() as u32);
+        for (first, count) in entries {
+            put32(bytes, first);
+            put32(bytes, count);
+            put32(bytes, 1);
+        }
+    })
+}
+
+fn stsz(sizes: impl ExactSizeIterator<Item = usize>) -> Vec<u8> {
+    full(b"stsz", 0, 0, |bytes| {
+        put32(bytes, 0);
+        put32(bytes, sizes.len() as u32);
+        for size in sizes {
+            put32(bytes, size as u32);
+        }
+    })
+}
+
+fn chunk_offsets(offsets: &[u64], wide: bool) -> Vec<u8> {
+    let name = if wide { b"co64" } else { b"stco" };
+    full(name, 0, 0, |bytes| {
+        put32(bytes, offsets.len() as u32);
+        for offset in offsets {
+            if wide {
+                put64(bytes, *offset);
+            } else {
+                put32(bytes, *offset as u32);
+            }
+        }
+    })
+}
+
+fn video_track(
+    movie: &Movie<'_>,
+    config: &[u8],
+    video: &VideoSamples<'_>,
+    chunks: &[Chunk],
+    offsets: &[u64],
+    duration: u64,
+    wide: bool,
+) -> Vec<u8> {
+    let profile = movie.profile;
+    let (timescale, tick) = (profile.frame_rate.num(), profile.frame_rate.den());
+    let frames = video.samples.len() as u64;
+    boxed(b"trak", |trak| {
+        trak.extend(tkhd(1, duration, [profile.width, profile.height], 0, 0));
+        // Decoding runs ahead of showing by the reordering: the first frame's composition time, which is time 0.
+        trak.extend(edts(duration, VideoProfile::REORDER_FRAMES * tick));
+        trak.extend(boxed(b"mdia", |mdia| {
+            mdia.extend(mdhd(timescale, frames * u64::from(tick), "und"));
+            mdia.extend(hdlr(b"vide", "Video"));
+            mdia.extend(boxed(b"minf", |minf| {
+                minf.extend(full(b"vmhd", 0, 1, |bytes| bytes.extend([0; 8])));
+                minf.extend(dinf());
+                minf.extend(boxed(b"stbl", |stbl| {
+                    stbl.extend(full(b"stsd", 0, 0, |bytes| {
+                        put32(bytes, 1);
+                        bytes.extend(avc1(&profile, config));
+                    }));
+                    stbl.extend(full(b"stts", 0, 0, |bytes| put_pairs(bytes, &[(frames as u32, tick)])));
+                    stbl.extend(full(b"ctts", 0, 0, |bytes| {
+                        put_pairs(bytes, &runs(video.samples.iter().map(|sample| sample.offset * tick)));
+                    }));
+                    stbl.extend(full(b"stss", 0, 0, |bytes| {
+                        let keys: Vec<u32> = (1..)
+                            .zip(&video.samples)
+                            .filter(|(_, sample)| sample.key)
+                            .map(|(number, _)| number)
+                            .collect();
+                        put32(bytes, keys.len() as u32);
+                        keys.iter().for_each(|number| put32(bytes, *number));
+                    }));
+                    stbl.extend(stsc(chunks));
+                    stbl.extend(stsz(video.samples.iter().map(|sample| sample.data.len())));
+                    stbl.extend(chunk_offsets(offsets, wide));
+                }));
+            }));
+        }));
+    })
+}
+
+/// The sample entry of H.264 (ISO/IEC 14496-15, section 5.4.2.1), with colour and pixel shape.
+fn avc1(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
+    boxed(b"avc1", |bytes| {
+        bytes.extend([0; 6]);
+        put16(bytes, 1);
+        bytes.extend([0; 16]);
+        put16(bytes, profile.width as u16);
+        put16(bytes, profile.height as u16);
+        put32(bytes, 0x48_0000);
+        put32(bytes, 0x48_0000);
+        put32(bytes, 0);
+        put16(bytes, 1);
+        bytes.extend([0; 32]);
+        put16(bytes, 0x18);
+        put16(bytes, 0xffff);
+        bytes.extend(boxed(b"avcC", |bytes| bytes.extend_from_slice(config)));
+        bytes.extend(boxed(b"colr", |bytes| {
+            // ITU-T H.273: BT.709 primaries, transfer and matrix are code point 1; limited range.
+            bytes.extend_from_slice(b"nclx");
+            put16(bytes, 1);
+            put16(bytes, 1);
+            put16(bytes, 1);
+            bytes.push(0);
+        }));
+        bytes.extend(boxed(b"pasp", |bytes| {
+            put32(bytes, 1);
+            put32(bytes, 1);
+        }));
+    })
+}
+
+fn audio_track(
+    movie: &Movie<'_>,
+    audio: &AacTrack,
+    chunks: &[Chunk],
+    offsets: &[u64],
+    wide: bool,
+) -> Vec<u8> {
+    let rate = audio.sample_rate;
+    let units = audio.samples.len() as u64;
+    let media = units * u64::from(audio.frame_length);
+    let duration = audio.length * u64::from(MOVIE_TIMESCALE) / u64::from(rate);
+    boxed(b"trak", |trak| {
+        trak.extend(tkhd(2, duration, [0, 0], 0x100, 1));
+        // The encoder's priming is skipped, and its padding at the end is not played.
+        trak.extend(edts(duration, audio.priming));
+        trak.extend(boxed(b"mdia", |mdia| {
+            mdia.extend(mdhd(rate, media, movie.locale));
+            mdia.extend(hdlr(b"soun", "Audio"));
+            mdia.extend(boxed(b"minf", |minf| {
+                minf.extend(full(b"smhd", 0, 0, |bytes| put32(bytes, 0)));
+                minf.extend(dinf());
+                minf.extend(boxed(b"stbl", |stbl| {
+                    stbl.extend(full(b"stsd", 0, 0, |bytes| {
+                        put32(bytes, 1);
+                        bytes.extend(mp4a(audio));
+                    }));
+                    stbl.extend(full(b"stts", 0, 0, |bytes| {
+                        put_pairs(bytes, &[(units as u32, audio.frame_length)]);
+                    }));
+                    stbl.extend(stsc(chunks));
+                    stbl.extend(stsz(audio.samples.iter().map(Vec::len)));
+                    stbl.extend(chunk_offsets(offsets, wide));
+                    // ISO/IEC 14496-12, section 10.1: to start anywhere, one unit before is decoded too (roll distance -1).
+                    stbl.extend(full(b"sgpd", 1, 0, |bytes| {
+                        bytes.extend_from_slice(b"roll");
+                        put32(bytes, 2);
+                        put32(bytes, 1);
+                        bytes.extend((-1i16).to_be_bytes());
+                    }));
+                    stbl.extend(full(b"sbgp", 0, 0, |bytes| {
+                        bytes.extend_from_slice(b"roll");
+                        put_pairs(bytes, &[(units as u32, 1)]);
+                    }));
+                }));
+            }));
+        }));
+    })
+}
+
+/// The sample entry of AAC (ISO/IEC 14496-14, section 5.6), with its elementary stream descriptor (14496-1, section 7.2.6.5).
+fn mp4a(audio: &AacTrack) -> Vec<u8> {
+    boxed(b"mp4a", |bytes| {
+        bytes.extend([0; 6]);
+        put16(bytes, 1);
+        bytes.extend([0; 8]);
+        put16(bytes, 2);
+        put16(bytes, 16);
+        put32(bytes, 0);
+        put32(bytes, audio.sample_rate << 16);
+        bytes.extend(full(b"esds", 0, 0, |bytes| {
+            let specific = descriptor(5, &audio.config);
+            let largest = audio.samples.iter().map(Vec::len).max().unwrap_or(0) as u32;
+            let mut decoder = vec![0x40, 0x15];
+            decoder.extend(&largest.to_be_bytes()[1..]);
+            put32(&mut decoder, audio.bitrate);
+            put32(&mut decoder, audio.bitrate);
+            decoder.extend(specific);
+            let mut stream = vec![0, 2, 0];
+            stream.extend(descriptor(4, &decoder));
+            stream.extend(descriptor(6, &[2]));
+            bytes.extend(descriptor(3, &stream));
+        }));
+    })
+}
+
+fn descriptor(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    let length = content.len();
+    bytes.extend(
+        [0x80, 0x80, 0x80]
+            .iter()
+            .zip([21, 14, 7])
+            .map(|(more, shift)| more | ((length >> shift) & 0x7f) as u8),
+    );
+    bytes.push((length & 0x7f) as u8);
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// What a file says of itself, read back from its index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Pictures.
+    pub frames: u64,
+    /// Length of the pictures' track in 1/1000 s.
+    pub video_millis: u64,
+    /// Length of the sound's track in 1/1000 s, if there is one.
+    pub audio_millis: Option<u64>,
+    /// Bytes that the samples take together.
+    pub media_bytes: u64,
+}
+
+/// Reads the index of a file that [`write`] made; `None` when it is damaged.
+pub fn read_facts(file: &[u8]) -> Option<Facts> {
+    let moov = children(file).find(|(name, _)| name == b"moov")?.1;
+    let mdat = children(file).find(|(name, _)| name == b"mdat")?.1;
+    let (mut frames, mut video_millis, mut audio_millis, mut media_bytes) = (0, None, None, 0);
+    for (_, trak) in children(moov).filter(|(name, _)| name == b"trak") {
+        let path = |names: &[&[u8; 4]]| {
+            names.iter().try_fold(trak, |inner, wanted| {
+                children(inner).find(|(name, _)| name == *wanted).map(|(_, content)| content)
+            })
+        };
+        let handler = path(&[b"mdia", b"hdlr"])?.get(8..12)?;
+        let sizes = path(&[b"mdia", b"minf", b"stbl", b"stsz"])?;
+        let count = u64::from(word(sizes, 8)?);
+        for index in 0..count as usize {
+            media_bytes += u64::from(word(sizes, 12 + index * 4)?);
+        }
+        let millis = u64::from(word(path(&[b"edts", b"elst"])?, 8)?);
+        match handler {
+            b"vide" => (frames, video_millis) = (count, Some(millis)),
+            b"soun" => audio_millis = Some(millis),
+            _ => {}
+        }
+    }
+    (mdat.len() as u64 == media_bytes).then_some(())?;
+    Some(Facts { frames, video_millis: video_millis?, audio_millis, media_bytes })
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The boxes that lie in `bytes`, one after the other.
+fn children(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = word(rest, 0)? as usize;
+        let name: [u8; 4] = rest.get(4..8)?.try_into().ok()?;
+        let (head, length) = match length {
+            1 => (16, u64::from_be_bytes(rest.get(8..16)?.try_into().ok()?) as usize),
+            length => (8, length),
+        };
+        let content = rest.get(head..length)?;
+        rest = rest.get(length..)?;
+        Some((name, content))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::AccessUnit;
+
+    fn segment(order: &[u32]) -> EncodedSegment {
+        let units = order
+            .iter()
+            .map(|shown_at| AccessUnit {
+                shown_at: *shown_at,
+                key: *shown_at == 0,
+                data: vec![7; 10 + *shown_at as usize],
+            })
+            .collect();
+        EncodedSegment { config: vec![1, 100, 0, 40, 0xff, 0xe0, 0], units }
+    }
+
+    #[test]
+    fn facts_are_read_back() {
+        let profile =
+            VideoProfile { width: 64, height: 48, frame_rate: FrameRate::new(30, 1).unwrap(), quality: 23 };
+        let (a, b) = (segment(&[0, 4, 2, 1, 3]), segment(&[0, 1, 2]));
+        let movie = Movie { profile, segments: &[&a, &b], audio: None, locale: "en" };
+        let mut file = Vec::new();
+        write(&movie, &mut file).unwrap();
+        let facts = read_facts(&file).unwrap();
+        assert_eq!((facts.frames, facts.video_millis, facts.audio_millis), (8, 266, None));
+        for cut in [0, 8, 100, file.len() - 1] {
+            assert_eq!(read_facts(&file[..cut]), None, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn segments_of_other_settings_are_refused() {
+        let profile =
+            VideoProfile { width: 64, height: 48, frame_rate: FrameRate::new(30, 1).unwrap(), quality: 23 };
+        let (a, mut b) = (segment(&[0]), segment(&[0]));
+        b.config[3] = 41;
+        let movie = Movie { profile, segments: &[&a, &b], audio: None, locale: "en" };
+        assert!(matches!(write(&movie, &mut Vec::new()), Err(Mp4Error::Configuration(1))));
+    }
+
+    #[test]
+    fn languages_are_packed() {
+        // `und` is 0x55C4 in ISO/IEC 14496-12.
+        assert_eq!(packed_language("xx"), 0x55c4);
+        assert_eq!(packed_language("en-GB"), 0x15c7);
+    }
+}

@@ -1,0 +1,388 @@
+//! The driver: from a filled video to a finished file. The one place that owns threads.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use vignette_templates::video::Video;
+
+use crate::audio::{self, AacTrack};
+use crate::compose::{Composer, Composition, Media};
+use crate::encode::{SegmentEncoder, VideoProfile};
+use crate::error::{RenderError, Warning};
+use crate::frame::I420Frame;
+use crate::package::mp4::{self, Movie, Mp4Error};
+use crate::plan::{self, Plan, Segment};
+use crate::segment::EncodedSegment;
+use crate::text::FontLibrary;
+
+/// How to render.
+#[derive(Clone, Copy, Debug)]
+pub struct RenderOptions {
+    /// Segments that are composed and encoded at a time. Default: one for each core.
+    pub workers: usize,
+    /// Constant rate factor of x264, 0 to 51. Default: [`VideoProfile::DEFAULT_QUALITY`].
+    pub quality: u8,
+}
+
+impl Default for RenderOptions {
+    fn default() -> Self {
+        RenderOptions {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            quality: VideoProfile::DEFAULT_QUALITY,
+        }
+    }
+}
+
+/// How far a render has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Frames composed and given to an encoder.
+    pub done: u32,
+    /// Frames of the whole video.
+    pub total: u32,
+}
+
+/// What a caller may watch and decide while a render runs. Called from several threads.
+pub trait Observer: Sync {
+    /// A frame was done.
+    fn progress(&self, progress: Progress);
+    /// Whether to stop; asked before each frame.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing and never stops.
+impl Observer for () {
+    fn progress(&self, _: Progress) {}
+}
+
+/// A video, decoded and laid out, ready to give frames.
+pub struct Prepared<'a> {
+    video: &'a Video,
+    composition: Arc<Composition>,
+    fonts: FontLibrary,
+    /// What could not be drawn as meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Opens every asset of `video` and makes its scenes ready.
+///
+/// # Errors
+/// An asset that cannot be decoded, or a layer that cannot be drawn, by its place in the template.
+pub fn prepare<'a>(video: &'a Video, fonts: &FontLibrary) -> Result<Prepared<'a>, RenderError> {
+    let own_fonts = video
+        .assets
+        .iter()
+        .filter(|(_, asset)| asset.kind == vignette_templates::video::AssetKind::Font)
+        .map(|(digest, asset)| (*digest, asset.blob.bytes().clone()));
+    let fonts = fonts
+        .with_assets(own_fonts)
+        .map_err(|error| RenderError::layer(crate::error::Place::layer("assets"), error.to_string()))?;
+    let media = Media::open(video)?;
+    let (composition, warnings) = Composition::prepare(video, &media, &fonts)?;
+    Ok(Prepared { video, composition: Arc::new(composition), fonts, warnings })
+}
+
+impl Prepared<'_> {
+    /// The video's segments.
+    pub fn plan(&self, quality: u8) -> Plan {
+        plan::plan(self.video, &self.fonts, quality)
+    }
+
+    /// One frame, counted from the start of the video; past the end it is the last one.
+    ///
+    /// # Errors
+    /// A video asset that stops decoding.
+    pub fn frame(&self, index: u32) -> Result<Arc<I420Frame>, RenderError> {
+        let (scene, frame) = self.locate(index);
+        self.composition.composer().frame(scene, frame)
+    }
+
+    /// Every frame in order, on this thread.
+    ///
+    /// # Errors
+    /// A video asset that stops decoding.
+    pub fn frames(&self) -> impl Iterator<Item = Result<Arc<I420Frame>, RenderError>> + '_ {
+        let mut composer = self.composition.composer();
+        (0..self.video.frames()).map(move |index| {
+            let (scene, frame) = self.locate(index);
+            composer.frame(scene, frame)
+        })
+    }
+
+    /// The scene that shows at frame `index`, and the frame inside it.
+    fn locate(&self, index: u32) -> (usize, u32) {
+        let mut left = index.min(self.video.frames().saturating_sub(1));
+        for (scene, length) in self.video.scenes.iter().map(|scene| scene.frames).enumerate() {
+            if left < length {
+                return (scene, left);
+            }
+            left -= length;
+        }
+        (0, 0)
+    }
+
+    /// Composes and encodes everything.
+    ///
+    /// Segments are shared among workers, sound is made beside them. The result is the same for any number of workers.
+    ///
+    /// # Errors
+    /// The first failure of any part; [`RenderError::Cancelled`] when the observer says so.
+    pub fn render(&self, options: &RenderOptions, observer: &dyn Observer) -> Result<Rendered, RenderError> {
+        let plan = self.plan(options.quality);
+        let work = Work {
+            plan: &plan,
+            observer,
+            claims: Mutex::new(vec![Claim::Open; plan.segments.len()]),
+            results: Mutex::new((0..plan.segments.len()).map(|_| None).collect()),
+            failure: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            done: AtomicU32::new(0),
+            total: self.video.frames(),
+        };
+        let workers = options.workers.clamp(1, plan.segments.len().max(1));
+        let audio = std::thread::scope(|scope| {
+            let audio = scope.spawn(|| audio::programme(self.video).and_then(|mix| audio::encode_aac(&mix)));
+            for _ in 0..workers {
+                scope.spawn(|| work.run(self.composition.composer()));
+            }
+            audio.join()
+        });
+        let failure = work.failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let audio = match audio {
+            Ok(audio) => audio.map_err(audio::AudioError::into_render_error)?,
+            Err(_) => return Err(RenderError::Check("mixing the sound panicked".into())),
+        };
+        let segments = work.results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let segments: Option<Vec<EncodedSegment>> = segments.into_iter().collect();
+        let segments = segments.ok_or_else(|| RenderError::Check("a segment is missing".into()))?;
+        Ok(Rendered { plan, segments, audio, locale: self.video.locale.clone(), frames: self.video.frames() })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Open,
+    Taken,
+}
+
+/// What the workers of one render share.
+struct Work<'a> {
+    plan: &'a Plan,
+    observer: &'a dyn Observer,
+    claims: Mutex<Vec<Claim>>,
+    results: Mutex<Vec<Option<EncodedSegment>>>,
+    failure: Mutex<Option<RenderError>>,
+    stop: AtomicBool,
+    done: AtomicU32,
+    total: u32,
+}
+
+impl Work<'_> {
+    fn run(&self, mut composer: Composer) {
+        let mut last = None;
+        while let Some(index) = self.claim(last) {
+            if last.is_none_or(|last| last + 1 != index) {
+                composer.forget();
+            }
+            match self.segment(&self.plan.segments[index], &mut composer) {
+                Ok(segment) => {
+                    if let Ok(mut results) = self.results.lock() {
+                        results[index] = Some(segment);
+                    }
+                }
+                Err(error) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    if let Ok(mut failure) = self.failure.lock() {
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+            last = Some(index);
+        }
+    }
+
+    /// The next segment for a worker that just did `last`: the one after it, so that its decoders run on, or else the
+    /// middle of the longest stretch that is still open, so that workers stay out of each other's way.
+    fn claim(&self, last: Option<usize>) -> Option<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut claims = self.claims.lock().ok()?;
+        let next = last.map(|last| last + 1).filter(|next| claims.get(*next) == Some(&Claim::Open));
+        let index = next.or_else(|| {
+            let (mut best, mut start) = (None::<(usize, usize)>, 0);
+            for run in claims.chunk_by(|a, b| a == b) {
+                if run[0] == Claim::Open && best.is_none_or(|(_, length)| run.len() > length) {
+                    best = Some((start, run.len()));
+                }
+                start += run.len();
+            }
+            // A stretch that nobody works towards is begun at its start.
+            best.map(|(start, length)| {
+                let approached = start > 0 && last.is_none_or(|last| last + 1 != start);
+                if approached { start + length / 2 } else { start }
+            })
+        })?;
+        claims[index] = Claim::Taken;
+        Some(index)
+    }
+
+    fn segment(&self, segment: &Segment, composer: &mut Composer) -> Result<EncodedSegment, RenderError> {
+        let mut encoder = SegmentEncoder::start(self.plan.profile)?;
+        for frame in segment.range.start..segment.range.end {
+            if self.stop.load(Ordering::Relaxed) || self.observer.cancelled() {
+                return Err(RenderError::Cancelled);
+            }
+            encoder.push(&*composer.frame(segment.scene, frame)?)?;
+            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.observer.progress(Progress { done, total: self.total });
+        }
+        Ok(encoder.finish()?)
+    }
+}
+
+/// A video, encoded: everything that a file needs.
+#[derive(Debug)]
+pub struct Rendered {
+    /// What was rendered.
+    pub plan: Plan,
+    /// The segments in order of showing.
+    pub segments: Vec<EncodedSegment>,
+    /// The sound.
+    pub audio: AacTrack,
+    /// BCP 47 tag of the sound's language.
+    pub locale: String,
+    /// Frames of the whole video.
+    pub frames: u32,
+}
+
+impl Rendered {
+    /// Writes an MP4 file with its index first, and reads back that it holds what it should.
+    ///
+    /// The file is written under another name in the same folder and takes its own only when it is complete, so
+    /// that nothing half-written ever stands under `path`. Returns the file's length in bytes.
+    ///
+    /// # Errors
+    /// A file system that refuses; a check that fails.
+    pub fn write_mp4(&self, path: &Path) -> Result<u64, RenderError> {
+        let segments: Vec<&EncodedSegment> = self.segments.iter().collect();
+        let movie = Movie {
+            profile: self.plan.profile,
+            segments: &segments,
+            audio: Some(&self.audio),
+            locale: &self.locale,
+        };
+        write_whole(
+            path,
+            |out| match mp4::write(&movie, out) {
+                Ok(()) => Ok(()),
+                Err(Mp4Error::Io(error)) => {
+                    Err(RenderError::io(format!("cannot write {}", path.display()), error))
+                }
+                Err(error) => Err(RenderError::Check(error.to_string())),
+            },
+            |bytes| self.check(bytes),
+        )
+    }
+
+    /// Whether a file's own index agrees with what was rendered.
+    fn check(&self, file: &[u8]) -> Result<(), RenderError> {
+        let facts = mp4::read_facts(file)
+            .ok_or_else(|| RenderError::Check("its index cannot be read, or samples are missing".into()))?;
+        let rate = self.plan.profile.frame_rate;
+        let expected = u64::from(self.frames) * u64::from(rate.den()) * 1000 / u64::from(rate.num());
+        if facts.frames != u64::from(self.frames) {
+            return Err(RenderError::Check(format!("{} frames instead of {}", facts.frames, self.frames)));
+        }
+        if facts.video_millis != expected {
+            return Err(RenderError::Check(format!(
+                "{} ms of pictures instead of {expected}",
+                facts.video_millis
+            )));
+        }
+        let frame_millis = 1000 * u64::from(rate.den()) / u64::from(rate.num());
+        if facts.audio_millis.is_some_and(|millis| millis.abs_diff(expected) > frame_millis) {
+            return Err(RenderError::Check(
+                "sound and pictures differ in length by more than a frame".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file as a whole or not at all: under a name of its own beside `path`, checked, then renamed.
+/// Returns its length in bytes.
+///
+/// # Errors
+/// What the file system, `fill` or `check` says; then nothing is left behind.
+pub fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<fs::File>) -> Result<(), RenderError>,
+    check: impl FnOnce(&[u8]) -> Result<(), RenderError>,
+) -> Result<u64, RenderError> {
+    let io =
+        |operation: &str, source| RenderError::io(format!("cannot {operation} {}", path.display()), source);
+    let partial = Partial::beside(path);
+    let file = fs::File::create(&partial.0).map_err(|error| io("create", error))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    fill(&mut out)?;
+    out.flush().map_err(|error| io("write", error))?;
+    let file = out.into_inner().map_err(|error| io("write", error.into_error()))?;
+    // The name is given only to bytes that are on the disk.
+    file.sync_all().map_err(|error| io("write", error))?;
+    drop(file);
+    let written = fs::read(&partial.0).map_err(|error| io("read back", error))?;
+    check(&written)?;
+    fs::rename(&partial.0, path).map_err(|error| io("name", error))?;
+    Ok(written.len() as u64)
+}
+
+/// A file that is removed unless it was renamed.
+struct Partial(std::path::PathBuf);
+
+impl Partial {
+    fn beside(path: &Path) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        name.push(format!(".{}-{number}.part", std::process::id()));
+        Partial(path.with_file_name(name))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After a rename there is nothing left to remove.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("video.mp4");
+        let refused = write_whole(&path, |_| Ok(()), |_| Err(RenderError::Check("no".into())));
+        assert!(refused.is_err());
+        let failed = write_whole(&path, |_| Err(RenderError::Cancelled), |_| Ok(()));
+        assert!(failed.is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let fill = |out: &mut BufWriter<fs::File>| {
+            out.write_all(b"abc").map_err(|error| RenderError::io("write", error))
+        };
+        assert_eq!(write_whole(&path, fill, |_| Ok(())).unwrap(), 3);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,198 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+use vignette::renderer::encode::VideoProfile;
+use vignette::templates::units::{self, Duration};
+use vignette::templates::video::Video;
+
+/// Renders videos made for one viewer each.
+#[derive(Parser)]
+#[command(name = "vignette", version, about, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Writes a small template package that renders as it is
+    New {
+        /// The folder to make
+        dir: PathBuf,
+    },
+    /// Prints every fault of a template, and of a viewer's data where given
+    Check {
+        /// The template: a folder with template.yaml, or the file itself
+        template: PathBuf,
+        /// The viewer's data: a JSON object, a CSV or JSON Lines file, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        data: Option<PathBuf>,
+        /// Which row of a CSV or JSON Lines file, from 1
+        #[arg(long, value_name = "N")]
+        row: Option<usize>,
+        /// Sets one value of the data; the value is read as JSON where it is JSON, otherwise as text
+        #[arg(long, value_name = "KEY=VALUE", value_parser = parse_set)]
+        set: Vec<(String, Value)>,
+        /// Another folder in which files that the data name are looked for
+        #[arg(long, value_name = "DIR")]
+        assets: Vec<PathBuf>,
+    },
+    /// Prints the JSON Schema of the template language, or of a template's viewer data
+    Schema {
+        /// The template whose data schema is printed
+        template: Option<PathBuf>,
+    },
+    /// Prints the filled video as JSON: what will be drawn and heard
+    Fill {
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Renders one frame to a PNG file
+    Still {
+        #[command(flatten)]
+        source: Source,
+        /// When: 1.5s, 450ms, 12f or 1:30
+        #[arg(long, value_name = "TIME")]
+        at: Moment,
+        /// The PNG file to write
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Renders the video to an MP4 file
+    Render {
+        #[command(flatten)]
+        source: Source,
+        /// The MP4 file to write
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+        /// How progress is shown
+        #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
+        progress: ProgressStyle,
+        /// Constant rate factor of x264: 0 is best, 51 smallest
+        #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
+              value_parser = clap::value_parser!(u8).range(0..=51))]
+        quality: u8,
+        /// Segments that are rendered at a time; one for each core when left out
+        #[arg(long, value_name = "N", value_parser = parse_workers)]
+        workers: Option<usize>,
+        /// Also writes the captions to this WebVTT file
+        #[arg(long, value_name = "FILE")]
+        captions: Option<PathBuf>,
+    },
+}
+
+/// A template and one viewer.
+#[derive(Args)]
+pub(super) struct Source {
+    /// The template: a folder with template.yaml, or the file itself
+    pub template: PathBuf,
+    /// The viewer's data: a JSON object, a CSV or JSON Lines file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Which row of a CSV or JSON Lines file, from 1
+    #[arg(long, value_name = "N")]
+    pub row: Option<usize>,
+    /// Sets one value of the data; the value is read as JSON where it is JSON, otherwise as text
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_set)]
+    pub set: Vec<(String, Value)>,
+    /// Another size that the template knows
+    #[arg(long, value_name = "NAME")]
+    pub rendition: Option<String>,
+    /// Another folder in which files that the data name are looked for
+    #[arg(long, value_name = "DIR")]
+    pub assets: Vec<PathBuf>,
+    /// Makes characters that no font has an error instead of a warning
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressStyle {
+    /// A bar on a terminal, nothing elsewhere
+    Auto,
+    /// JSON lines on standard error
+    Json,
+    /// Nothing
+    None,
+}
+
+/// A moment of a video, as typed.
+#[derive(Clone)]
+pub(super) struct Moment(Duration);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let duration = units::parse_duration(text)?;
+        let negative = match duration {
+            Duration::Time(time) => time.ticks() < 0,
+            Duration::Frames(frames) => frames < 0,
+        };
+        if negative { Err("a moment cannot be before the start".into()) } else { Ok(Moment(duration)) }
+    }
+}
+
+impl Moment {
+    /// The frame that shows at this moment.
+    pub(super) fn frame(&self, video: &Video) -> u32 {
+        let frame = match self.0 {
+            Duration::Frames(frames) => frames.max(0) as u64,
+            Duration::Time(time) => {
+                // The last frame that began at or before this moment.
+                let rate = video.canvas.frame_rate;
+                let near = rate.frames_in(time);
+                if rate.time_of(near) > time { near.saturating_sub(1) } else { near }
+            }
+        };
+        u32::try_from(frame).unwrap_or(u32::MAX)
+    }
+}
+
+fn parse_set(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    if key.is_empty() {
+        return Err("expected KEY=VALUE, the key is empty".into());
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((key.to_owned(), value))
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a number of at least 1".into()),
+        Ok(count) => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use serde_json::json;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn set_reads_json_where_it_is_json() {
+        for (text, value) in [
+            ("a=1", json!(1)),
+            ("a=true", json!(true)),
+            ("a=[1,2]", json!([1, 2])),
+            ("a=Maria", json!("Maria")),
+            ("a=x=y", json!("x=y")),
+            ("a=", json!("")),
+        ] {
+            assert_eq!(parse_set(text), Ok(("a".into(), value)), "{text}");
+        }
+        assert!(parse_set("a").is_err());
+        assert!(parse_set("=1").is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! `vignette`: new, check, schema, render, still, fill.
+
+mod args;
+mod data;
+mod new;
+mod report;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::Parser;
+use serde_json::Value;
+use vignette::renderer::package::webvtt;
+use vignette::renderer::render::{RenderOptions, write_whole};
+use vignette::templates::fault::Faults;
+use vignette::templates::video::Video;
+use vignette::{Engine, Error, Template};
+
+use self::args::{Arguments, Command, Source};
+use self::report::Reporter;
+
+/// Set by an interrupt; a render looks at it between frames.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Runs the command line. Exit statuses: 0 done, 1 the input is at fault, 2 wrong usage, 3 this machine is at fault.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Said) => ExitCode::from(1),
+        Err(Stop::Usage(message)) => {
+            complain(&format!("error: {message}"));
+            ExitCode::from(2)
+        }
+        Err(Stop::Failed(error)) => {
+            let status = if error.is_input_fault() { 1 } else { 3 };
+            match &error {
+                Error::Faults(faults) => print_faults(faults),
+                other => complain(&format!("error: {}", with_causes(other))),
+            }
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// Why a command ends without having done its work.
+enum Stop {
+    /// All that is to be said was printed; the input is at fault.
+    Said,
+    /// The command line is at fault.
+    Usage(String),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Stop::Failed(error.into())
+    }
+}
+
+fn execute(command: Command) -> Result<(), Stop> {
+    match command {
+        Command::New { dir } => new::write(&dir),
+        Command::Check { template, data, row, set, assets } => check(&template, data, row, &set, &assets),
+        Command::Schema { template } => schema(template.as_deref()),
+        Command::Fill { source } => {
+            let video = fill(&Engine::new()?, &source, false)?;
+            let json = serde_json::to_value(&video).map_err(|error| Error::Input(error.to_string()))?;
+            print_json(&json)
+        }
+        Command::Still { source, at, out } => still(&source, &at, &out),
+        Command::Render { source, out, progress, quality, workers, captions } => {
+            let options =
+                RenderOptions { quality, workers: workers.unwrap_or(RenderOptions::default().workers) };
+            render(&source, &out, progress, &options, captions.as_deref())
+        }
+    }
+}
+
+fn check(
+    template: &Path,
+    data: Option<std::path::PathBuf>,
+    row: Option<usize>,
+    set: &[(String, Value)],
+    assets: &[std::path::PathBuf],
+) -> Result<(), Stop> {
+    let engine = Engine::new()?;
+    let opened = engine.open(template, assets)?;
+    for warning in &opened.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    let mut checked = "the template is right".to_owned();
+    if data.is_some() || !set.is_empty() {
+        let values = data::load(data.as_deref(), row, set)?;
+        // The whole way to the filled video: also what only shows with these data.
+        let filled = engine.personalise(&opened.value, values, None)?;
+        for warning in &filled.warnings {
+            complain(&format!("warning: {warning}"));
+        }
+        checked = "the template and the data are right".to_owned();
+    }
+    say(&format!("{}: {checked}", template.display()))
+}
+
+fn schema(template: Option<&Path>) -> Result<(), Stop> {
+    match template {
+        None => print_json(&vignette::templates::language_schema()),
+        Some(path) => print_json(&Engine::new()?.open(path, &[])?.value.data_schema()),
+    }
+}
+
+fn open(engine: &Engine, source: &Source) -> Result<Template, Stop> {
+    let opened = engine.open(&source.template, &source.assets)?;
+    for warning in &opened.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(opened.value)
+}
+
+fn fill(engine: &Engine, source: &Source, quiet: bool) -> Result<Video, Stop> {
+    let template = open(engine, source)?;
+    let values = data::load(source.data.as_deref(), source.row, &source.set)?;
+    let filled = engine.personalise(&template, values, source.rendition.as_deref())?;
+    for warning in filled.warnings.iter().filter(|_| !quiet) {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(filled.value)
+}
+
+fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
+    let engine = Engine::new()?;
+    let video = fill(&engine, source, false)?;
+    let total = video.frames();
+    let frame = at.frame(&video);
+    if frame >= total {
+        return Err(Stop::Usage(format!(
+            "--at is past the end: the video has {total} frames ({:.3} s)",
+            video.duration().as_seconds()
+        )));
+    }
+    let prepared = engine.prepare(&video)?;
+    warn_of(&prepared.warnings, source.strict)?;
+    let picture = prepared.frame(frame)?.to_rgb();
+    let written = write_whole(
+        out,
+        |file| {
+            let io = |error: image::ImageError| vignette::renderer::error::RenderError::Io {
+                operation: format!("cannot write {}", out.display()),
+                source: io::Error::other(error),
+            };
+            picture.write_with_encoder(image::codecs::png::PngEncoder::new(file)).map_err(io)
+        },
+        |_| Ok(()),
+    )?;
+    complain(&format!("{}: frame {frame} of {total}, {}", out.display(), report::bytes(written)));
+    Ok(())
+}
+
+fn render(
+    source: &Source,
+    out: &Path,
+    progress: args::ProgressStyle,
+    options: &RenderOptions,
+    captions: Option<&Path>,
+) -> Result<(), Stop> {
+    if out.extension().and_then(|ending| ending.to_str()) != Some("mp4") {
+        return Err(Stop::Usage(format!("-o {}: only .mp4 files can be written so far", out.display())));
+    }
+    // A second interrupt finds the default handler gone too, but the first one ends the render within a frame.
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
+        .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
+    let started = Instant::now();
+    let reporter = Reporter::new(progress, &INTERRUPTED);
+    let engine = Engine::new()?;
+    reporter.stage("filling");
+    let video = fill(&engine, source, false)?;
+    reporter.stage("preparing");
+    let prepared = engine.prepare(&video)?;
+    warn_of(&prepared.warnings, source.strict)?;
+    reporter.begin(video.frames());
+    let rendered = prepared.render(options, &reporter)?;
+    let length = rendered.write_mp4(out)?;
+    if let Some(path) = captions {
+        let file = webvtt::to_webvtt(&video.captions);
+        write_whole(
+            path,
+            |out| {
+                out.write_all(file.as_bytes()).map_err(|source| vignette::renderer::error::RenderError::Io {
+                    operation: format!("cannot write {}", path.display()),
+                    source,
+                })
+            },
+            |_| Ok(()),
+        )?;
+    }
+    reporter.finish(out, &video, length, started.elapsed());
+    Ok(())
+}
+
+fn warn_of(warnings: &[vignette::renderer::error::Warning], strict: bool) -> Result<(), Stop> {
+    for warning in warnings {
+        let word = if strict && warning.severe { "error" } else { "warning" };
+        complain(&format!("{word}: {warning}"));
+    }
+    if strict && warnings.iter().any(|warning| warning.severe) {
+        return Err(Stop::Said);
+    }
+    Ok(())
+}
+
+fn print_faults(faults: &Faults) {
+    complain(&faults.to_string());
+    let count = faults.len();
+    complain(&format!("{count} {}", if count == 1 { "fault" } else { "faults" }));
+}
+
+/// An error with what caused it, unless it says so already.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn print_json(value: &Value) -> Result<(), Stop> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Input(error.to_string()))?;
+    say(&text)
+}
+
+/// Prints a result. A reader that has gone away (`| head`) is no fault.
+fn say(text: &str) -> Result<(), Stop> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Stop::Failed(Error::Input(format!("cannot print: {error}"))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints what is not the result. Nothing can be done when even that fails.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Whether a person watches.
+fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
