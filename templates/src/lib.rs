@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blob;
+pub mod expr;
 pub mod generate;
 pub mod time;
 pub mod units;
