@@ -266,11 +266,23 @@ impl HelperDef for Call {
             ScopedJson::Missing => Err(Fault::new(format!("{} finds no value", self.0.name))
                 .hint("write (default … \"text\")")
                 .into()),
-            value => {
-                let mut text = String::new();
-                show(value.as_json(), self.0.name, &mut text)?;
-                Ok(out.write(&text)?)
-            }
+            value => match value.as_json() {
+                Value::String(text) => Ok(out.write(text)?),
+                Value::Array(_) | Value::Object(_) => {
+                    let found = type_name(value.as_json());
+                    Err(Fault::new(format!("{} gives {found}, not text", self.0.name))
+                        .hint(format!(
+                            "loop over it with {{{{#each ({} …)}}}}, or write {{{{list (…)}}}}",
+                            self.0.name
+                        ))
+                        .into())
+                }
+                other => {
+                    let mut text = String::new();
+                    show(other, self.0.name, &mut text)?;
+                    Ok(out.write(&text)?)
+                }
+            },
         }
     }
 }

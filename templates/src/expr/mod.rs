@@ -221,7 +221,11 @@ impl Expression {
     /// As for [`render`](Self::render).
     pub fn evaluate(&self, data: &Value, locale: &Locale) -> Result<Value, ExprError> {
         match &self.form {
-            Form::Path => self.value(data).cloned(),
+            Form::Path => {
+                let value = self.value(data)?;
+                self.fault_at(run::check_length(value, self.path_name()))?;
+                Ok(value.clone())
+            }
             Form::Call { call, .. } => {
                 let context = Context::from(self.project(data)?);
                 let result = run::with(locale, || {

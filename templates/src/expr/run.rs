@@ -136,32 +136,36 @@ impl Output for BoundedOutput {
 
 /// Writes `value`, which the source calls `name`, as text; null is empty.
 pub(super) fn show(value: &Value, name: &str, out: &mut String) -> Result<(), Fault> {
-    let name = name.to_owned();
+    check_length(value, name)?;
     match value {
         Value::Null => {}
-        Value::String(text) if text.len() > MAX_OUTPUT => {
-            return Err(Fault::new(format!(
-                "`{name}` has {} bytes; a text has at most {MAX_OUTPUT}",
-                text.len()
-            ))
-            .hint("shorten it in the data")
-            .about(Some(&name)));
-        }
         Value::String(text) => out.push_str(text),
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Value::Number(number) => out.push_str(&number.to_string()),
         Value::Array(_) => {
             return Err(Fault::new(format!("`{name}` is a list, not text"))
                 .hint(format!("write {{{{list {name}}}}} or {{{{#each {name}}}}}…{{{{/each}}}}"))
-                .about(Some(&name)));
+                .about(Some(&name.to_owned())));
         }
         Value::Object(_) => {
             return Err(Fault::new(format!("`{name}` is an object, not text"))
                 .hint(format!("name one of its fields, e.g. {{{{{name}.…}}}}"))
-                .about(Some(&name)));
+                .about(Some(&name.to_owned())));
         }
     }
     Ok(())
+}
+
+/// Refuses `value`, which the source calls `name`, when it is text longer than [`MAX_OUTPUT`].
+pub(super) fn check_length(value: &Value, name: &str) -> Result<(), Fault> {
+    match value {
+        Value::String(text) if text.len() > MAX_OUTPUT => {
+            Err(Fault::new(format!("`{name}` has {} bytes; a text has at most {MAX_OUTPUT}", text.len()))
+                .hint("shorten it in the data")
+                .about(Some(&name.to_owned())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What kind of value it is, for messages.
