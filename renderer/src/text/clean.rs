@@ -6,8 +6,8 @@ use swash::text::{Category, Codepoint, Script};
 /// allows 30, and no language needs more. Without a bound one character could grow without end.
 const MAX_MARKS: usize = 30;
 
-/// Makes every line end `\n`, tabs spaces, leaves out control characters, which no font draws, and shortens
-/// absurd stacks of marks.
+/// Makes every line end `\n` with no space before it and tabs spaces, leaves out control characters, which no
+/// font draws, and shortens absurd stacks of marks.
 pub(super) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut marks = 0;
@@ -27,6 +27,9 @@ pub(super) fn clean(text: &str) -> String {
         if c != '\n' && (c.is_control() || is_bidi_override(c)) {
             continue;
         }
+        if c == '\n' {
+            trim_spaces(&mut cleaned);
+        }
         if is_mark(c) {
             marks += 1;
             if marks > MAX_MARKS {
@@ -37,7 +40,14 @@ pub(super) fn clean(text: &str) -> String {
         }
         cleaned.push(c);
     }
+    trim_spaces(&mut cleaned);
     cleaned
+}
+
+/// Spaces at the end of a line would push what is centred or aligned to the right off its place.
+fn trim_spaces(text: &mut String) {
+    let end = text.trim_end_matches(|c| matches!(c, ' ' | '\u{3000}')).len();
+    text.truncate(end);
 }
 
 /// Overrides and embeddings turn the order of everything behind them; a name that carries one, by mistake or

@@ -81,7 +81,7 @@ impl TextLayout {
     }
 
     fn draw_pill(&self, pixmap: &mut PixmapMut<'_>, canvas: Canvas, pill: &Pill) {
-        if !(self.lines.width() > 0.0) {
+        if self.lines.width() <= 0.0 {
             return;
         }
         let Some(bounds) = pill_bounds(self.lines, pill) else { return };

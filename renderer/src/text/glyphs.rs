@@ -176,7 +176,7 @@ pub(super) fn place(
 fn outline_coverage(face: &Face, outline: &Outline, variant: &Variant, raster: Raster) -> Option<Coverage> {
     let at = raster.subpixel.map(|part| f32::from(part) / SUBPIXELS as f32);
     let paths = place(face, outline, variant, raster.em, raster.stroke, at);
-    let bounds = paths.iter().map(Path::bounds).reduce(|a, b| unite(a, b))?;
+    let bounds = paths.iter().map(Path::bounds).reduce(unite)?;
     let [left, top] = [bounds.left().floor(), bounds.top().floor()];
     let [width, height] = [bounds.right().ceil() - left, bounds.bottom().ceil() - top];
     // No glyph of a sane font is eight ems large; what a hostile one asks for is not drawn.

@@ -12,6 +12,8 @@ mod draw;
 mod glyphs;
 mod library;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use vignette_templates::blob::Digest;
 
