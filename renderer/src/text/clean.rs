@@ -46,7 +46,7 @@ pub(super) fn clean(text: &str) -> String {
 
 /// Spaces at the end of a line would push what is centred or aligned to the right off its place.
 fn trim_spaces(text: &mut String) {
-    let end = text.trim_end_matches(|c| matches!(c, ' ' | '\u{3000}')).len();
+    let end = text.trim_end_matches([' ', '\u{3000}']).len();
     text.truncate(end);
 }
 
