@@ -342,13 +342,10 @@ impl Expression {
         ExprError { offset, message: fault.message, hint: fault.hint }
     }
 
-    /// The first place at or behind `from` where `word` stands as a whole word inside a tag.
+    /// The first place where `word` is an argument of a tag at or behind `from`.
     fn offset_of_word(&self, word: &str, from: usize) -> Option<usize> {
         let tags = scan::scan(&self.source).ok()?;
-        tags.iter()
-            .flat_map(|tag| &tag.words)
-            .find(|(at, other)| *at >= from && *other == word)
-            .map(|(at, _)| *at)
+        tags.iter().filter(|tag| tag.offset >= from).find_map(|tag| tag.argument(word))
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn resolve(template: &mut Template, tags: &[Tag<'_>]) -> Result<Resol
     Ok(Resolved { references, roots })
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn template(&mut self, template: &mut Template) -> Result<(), ExprError> {
         for element in &mut template.elements {
             match element {
@@ -71,15 +71,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn next_tag(&mut self) -> Place<'_> {
-        match self.tags.next() {
-            Some(tag) => Place { offset: tag.offset, words: &tag.words },
-            None => Place { offset: 0, words: &[] },
-        }
+    /// The tag of the element that the walk has come to: the scan found them in the same order.
+    fn next_tag(&mut self) -> &'a Tag<'a> {
+        static NOWHERE: Tag<'static> = Tag { offset: 0, words: Vec::new() };
+        self.tags.next().unwrap_or(&NOWHERE)
     }
 
     fn expression(&mut self, call: &mut HelperTemplate) -> Result<(), ExprError> {
-        let place = self.next_tag().detached();
+        let place = self.next_tag();
         // `{{(helper x)}}` is `{{helper x}}`; the engine would call a helper by the name that comes out.
         while let Parameter::Subexpression(inner) = &call.name {
             let TemplateElement::Expression(inner) = &*inner.element else {
@@ -98,18 +97,18 @@ impl Walk<'_> {
             let Some(path) = as_path(&call.name) else {
                 return Err(ExprError::new(place.offset, "a literal where a name is expected"));
             };
-            self.path(&path, &place, false)?;
+            self.path(&path, place, false)?;
             call.params = vec![Parameter::Path(path)];
             call.name = Parameter::Name(SHOW.to_owned());
             return Ok(());
         }
-        self.call(call, &place)
+        self.call(call, place)
     }
 
     /// A helper with arguments, in a tag of its own or in parentheses.
-    fn call(&mut self, call: &mut HelperTemplate, place: &OwnedPlace) -> Result<(), ExprError> {
+    fn call(&mut self, call: &mut HelperTemplate, place: &Tag<'_>) -> Result<(), ExprError> {
         let name = call.name.as_name().unwrap_or_default().to_owned();
-        let offset = place.offset_of(&name);
+        let offset = place.name(&name);
         let helper = self.known_helper(&name, offset)?;
         if helper.kind == Kind::Block {
             return Err(ExprError::new(offset, format!("`{name}` is a block, not a value"))
@@ -140,12 +139,7 @@ impl Walk<'_> {
         })
     }
 
-    fn parameter(
-        &mut self,
-        param: &mut Parameter,
-        place: &OwnedPlace,
-        guarded: bool,
-    ) -> Result<(), ExprError> {
+    fn parameter(&mut self, param: &mut Parameter, place: &Tag<'_>, guarded: bool) -> Result<(), ExprError> {
         match param {
             Parameter::Literal(_) => Ok(()),
             Parameter::Path(path) => self.path(path, place, guarded),
@@ -172,9 +166,9 @@ impl Walk<'_> {
     }
 
     fn block(&mut self, block: &mut HelperTemplate) -> Result<(), ExprError> {
-        let place = self.next_tag().detached();
+        let place = self.next_tag();
         let name = block.name.as_name().unwrap_or_default().to_owned();
-        let offset = place.offset_of(&name);
+        let offset = place.name(&name);
         match helpers::find(&name) {
             Some(helper) if helper.kind == Kind::Block => {
                 helper.check(block).map_err(|(message, hint)| ExprError::new(offset, message).hint(hint))?;
@@ -194,7 +188,7 @@ impl Walk<'_> {
             }
         }
         for param in &mut block.params {
-            self.parameter(param, &place, true)?;
+            self.parameter(param, place, true)?;
         }
         let mut holds = Vec::new();
         let mut fails = Vec::new();
@@ -267,8 +261,8 @@ impl Walk<'_> {
     }
 
     /// Notes that `path` is read; `guarded` when its absence is no fault there.
-    fn path(&mut self, path: &Path, place: &OwnedPlace, guarded: bool) -> Result<(), ExprError> {
-        let offset = place.offset_of(raw(path));
+    fn path(&mut self, path: &Path, place: &Tag<'_>, guarded: bool) -> Result<(), ExprError> {
+        let offset = place.argument(raw(path)).unwrap_or(place.offset);
         let target =
             self.target(path).map_err(|(message, hint)| ExprError::new(offset, message).hint(hint))?;
         if let Some(target) = target {
@@ -355,33 +349,5 @@ fn as_path(name: &Parameter) -> Option<Path> {
         Parameter::Path(path) => Some(path.clone()),
         Parameter::Name(name) => Path::parse(name).ok(),
         _ => None,
-    }
-}
-
-/// A tag's place in the source.
-struct Place<'a> {
-    offset: usize,
-    words: &'a [(usize, &'a str)],
-}
-
-impl Place<'_> {
-    /// The same without the borrow of the walk.
-    fn detached(&self) -> OwnedPlace {
-        OwnedPlace {
-            offset: self.offset,
-            words: self.words.iter().map(|(at, word)| (*at, (*word).to_owned())).collect(),
-        }
-    }
-}
-
-struct OwnedPlace {
-    offset: usize,
-    words: Vec<(usize, String)>,
-}
-
-impl OwnedPlace {
-    /// Where `word` stands in the tag; the tag's own place when it is not found.
-    fn offset_of(&self, word: &str) -> usize {
-        self.words.iter().find(|(_, other)| other == word).map_or(self.offset, |(at, _)| *at)
     }
 }

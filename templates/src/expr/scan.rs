@@ -27,6 +27,20 @@ pub(super) struct Tag<'a> {
     pub words: Vec<(usize, &'a str)>,
 }
 
+impl Tag<'_> {
+    /// Where the helper called `name` stands; the tag's own place when it is not found.
+    pub fn name(&self, name: &str) -> usize {
+        self.words.iter().find(|(_, word)| *word == name).map_or(self.offset, |(at, _)| *at)
+    }
+
+    /// Where the argument `path` stands. The tag's first word is a helper's name unless it is alone, and data may be called
+    /// like a helper.
+    pub fn argument(&self, path: &str) -> Option<usize> {
+        let (first, rest) = self.words.split_first()?;
+        rest.iter().chain([first]).find(|(_, word)| *word == path).map(|(at, _)| *at)
+    }
+}
+
 struct Block<'a> {
     name: &'a str,
     offset: usize,

@@ -351,7 +351,7 @@ fn references() {
         ("{{#each a}}{{#each b}}{{../../c}}{{/each}}{{/each}}", &["a@8?", "c@24"]),
         ("{{a.[first name]}}{{a.0.b}}", &["a.first name@2", "a.0.b@20"]),
         ("{{plural n one=a other=b}}", &["n@9", "a@15", "b@23"]),
-        ("{{lookup this a}}", &["@9", "a@14"]),
+        ("{{lookup this a}}{{upper upper}}", &["@9", "a@14", "upper@25"]),
         ("{{! a }}{{!-- {{b}} --}}\\{{c}}{{d}}", &["d@32"]),
     ];
     for (source, wanted) in rows {
@@ -783,6 +783,24 @@ fn no_source_panics() {
     }
     // The loop must reach the engine, not only the scan.
     assert!(filled > 500, "{filled}");
+}
+
+#[test]
+fn threads_share_an_expression() {
+    let expression = Expression::parse("{{number n}} {{#each list}}{{upper this}}{{/each}}").unwrap();
+    let data = json!({ "n": 1234.5, "list": ["i", "ß"] });
+    let rows = [("en", "1,234.5 ISS"), ("de", "1.234,5 ISS"), ("tr", "1.234,5 İSS"), ("hi", "1,234.5 ISS")];
+    std::thread::scope(|scope| {
+        for (tag, wanted) in rows {
+            let (expression, data) = (&expression, &data);
+            scope.spawn(move || {
+                let locale = Locale::parse(tag).unwrap();
+                for _ in 0..200 {
+                    assert_eq!(expression.render(data, &locale).as_deref(), Ok(wanted), "{tag}");
+                }
+            });
+        }
+    });
 }
 
 /// Prints what filling costs; run with `cargo test -p vignette-templates --release render_cost -- --ignored --nocapture`.
