@@ -126,7 +126,7 @@ impl Draw<'_> {
             && (actor.size[0] - stage.width as f32).abs() < 0.01
             && (actor.size[1] - stage.height as f32).abs() < 0.01;
         let Content::Clip { clip, fit, .. } = &actor.content else { return false };
-        let (width, height) = clip.display_size();
+        let (width, height) = (clip.info().width, clip.info().height);
         // `contain` leaves bars clear, unless the proportions agree.
         let full = *fit != vignette_templates::video::Fit::Contain
             || u64::from(width) * u64::from(stage.height) == u64::from(height) * u64::from(stage.width);
@@ -389,7 +389,9 @@ fn paint_upright(
             lay_picture(pixmap, &rendered, origin);
         }
         Content::Clip { .. } => {
-            let source = composer.clip_frame(stage, actor, frame)?;
+            let (source, [x, y]) = composer.clip_frame(stage, actor, frame)?;
+            // `contain` leaves bars free around the picture.
+            let origin = [origin[0] + x as f32 * scale, origin[1] + y as f32 * scale];
             let rendered = Arc::new(to_pixmap(&source));
             if scale == 1.0 {
                 lay_picture(pixmap, &rendered, origin);

@@ -23,7 +23,7 @@ use self::stage::{Content, Stage};
 use self::tile::Tile;
 use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
-use crate::media::video::{ConformSpec, Reader};
+use crate::media::{ConformSpec, Reader};
 use crate::text::FontLibrary;
 
 /// A video whose scenes are ready to compose. Shared by all workers.
@@ -171,7 +171,7 @@ impl Composer {
         if let Content::Clip { .. } = draw.actor.content
             && draw.is_plain_fill(stage)
         {
-            let source = self.clip_frame(stage, draw.actor, frame)?;
+            let (source, _) = self.clip_frame(stage, draw.actor, frame)?;
             let share = (draw.pose.opacity * 256.0).round() as u16;
             if share >= 256 {
                 picture.y.copy_from_slice(&source.y);
@@ -208,13 +208,13 @@ impl Composer {
         Ok(())
     }
 
-    /// The frame that a video actor shows at `frame` of its scene, in the size of its box.
+    /// The frame that a video actor shows at `frame` of its scene, and where it stands in the actor's box.
     fn clip_frame(
         &mut self,
         stage: &Stage,
         actor: &stage::Actor,
         frame: u32,
-    ) -> Result<Arc<I420Frame>, RenderError> {
+    ) -> Result<(Arc<I420Frame>, [u32; 2]), RenderError> {
         let Content::Clip { clip, fit, focus } = &actor.content else {
             return Err(RenderError::layer(Place::layer(&actor.layer.path), "it is not a video".into()));
         };
@@ -237,7 +237,9 @@ impl Composer {
                 entry.insert(clip.reader(spec).map_err(media)?)
             }
         };
-        reader.frame(frame.saturating_sub(actor.layer.span.start)).map_err(media)
+        let place = [reader.place().x, reader.place().y];
+        let picture = reader.frame(frame.saturating_sub(actor.layer.span.start)).map_err(media)?;
+        Ok((picture, place))
     }
 }
 

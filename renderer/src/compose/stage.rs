@@ -12,8 +12,8 @@ use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, Scene, TextFit
 
 use super::raster::{self, Shape};
 use crate::error::{Place, RenderError, Warning};
-use crate::media::image::Picture;
-use crate::media::video::VideoClip;
+use crate::media::Picture;
+use crate::media::VideoClip;
 use crate::text::{self, FontLibrary, TextLayout};
 
 /// The decoded assets of a video, shared by all of its scenes.
@@ -178,7 +178,7 @@ impl Preparation<'_> {
                 if layout.overflow && block.fit != TextFit::None {
                     self.warnings.push(Warning::overflow(&layer.path));
                 }
-                size = [placement.width.unwrap_or(layout.width), placement.height.unwrap_or(layout.height)];
+                size = layout.box_size();
                 Content::Text(Box::new(layout))
             }
             LayerKind::Image { asset, fit, focus } => {
@@ -194,7 +194,7 @@ impl Preparation<'_> {
                 let clip = self.media.clips.get(asset).ok_or_else(|| {
                     RenderError::layer(place(), "its video is not among the video's assets".into())
                 })?;
-                let (width, height) = clip.display_size();
+                let (width, height) = (clip.info().width, clip.info().height);
                 size = own(width as f32, height as f32);
                 check_box(size).map_err(|error| RenderError::layer(place(), error))?;
                 Content::Clip { clip: clip.clone(), fit: *fit, focus: *focus }
@@ -237,7 +237,10 @@ fn check_box(size: [f32; 2]) -> Result<(), String> {
 fn bounds(layer: &Layer, content: &Content, size: [f32; 2]) -> [f32; 4] {
     let mut bounds = match content {
         Content::Shape(shape) => shape.bounds(),
-        Content::Text(layout) => layout.bounds(),
+        Content::Text(layout) => {
+            let ink = layout.ink_bounds(1.0);
+            [ink.left(), ink.top(), ink.right(), ink.bottom()]
+        }
         Content::Picture { .. } | Content::Clip { .. } => [0.0, 0.0, size[0], size[1]],
         // Where children move to is known only frame by frame; what they paint outside of the group's box is
         // kept as far as the union of their ways reaches.
