@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::audio::AudioError;
 use crate::media::MediaError;
 
 /// Where in the template a fault lies.
@@ -37,6 +38,9 @@ pub enum RenderError {
         /// What was wrong with it.
         source: MediaError,
     },
+    /// A sound cannot be decoded: the input is at fault.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     /// A layer cannot be drawn: the input is at fault.
     #[error("{place}: {message}")]
     Layer {
@@ -84,6 +88,7 @@ impl RenderError {
     pub fn is_input_fault(&self) -> bool {
         match self {
             RenderError::Media { source, .. } => !source.is_machine(),
+            RenderError::Audio(error) => !error.source.is_machine(),
             RenderError::Layer { .. } => true,
             RenderError::Encode(_)
             | RenderError::Io { .. }

@@ -11,7 +11,7 @@ use vignette_templates::video::Video;
 use crate::audio::{self, AacTrack};
 use crate::compose::{Composer, Composition, Media};
 use crate::encode::{SegmentEncoder, VideoProfile};
-use crate::error::{RenderError, Warning};
+use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
 use crate::package::mp4::{self, Movie, Mp4Error};
 use crate::plan::{self, Plan, Segment};
@@ -69,11 +69,15 @@ pub struct Prepared<'a> {
     pub warnings: Vec<Warning>,
 }
 
-/// Opens every asset of `video` and makes its scenes ready.
+/// Opens every asset of `video`, unless `media` holds it already, and makes its scenes ready.
 ///
 /// # Errors
 /// An asset that cannot be decoded, or a layer that cannot be drawn, by its place in the template.
-pub fn prepare<'a>(video: &'a Video, fonts: &FontLibrary) -> Result<Prepared<'a>, RenderError> {
+pub fn prepare<'a>(
+    video: &'a Video,
+    media: &Media,
+    fonts: &FontLibrary,
+) -> Result<Prepared<'a>, RenderError> {
     let own_fonts = video
         .assets
         .iter()
@@ -81,9 +85,8 @@ pub fn prepare<'a>(video: &'a Video, fonts: &FontLibrary) -> Result<Prepared<'a>
         .map(|(digest, asset)| (*digest, asset.blob.bytes().clone()));
     let fonts = fonts
         .with_assets(own_fonts)
-        .map_err(|error| RenderError::layer(crate::error::Place::layer("assets"), error.to_string()))?;
-    let media = Media::open(video)?;
-    let (composition, warnings) = Composition::prepare(video, &media, &fonts)?;
+        .map_err(|error| RenderError::layer(Place::asset("assets"), error.to_string()))?;
+    let (composition, warnings) = Composition::prepare(video, media, &fonts)?;
     Ok(Prepared { video, composition: Arc::new(composition), fonts, warnings })
 }
 
@@ -126,6 +129,12 @@ impl Prepared<'_> {
         (0, 0)
     }
 
+    /// The whole programme, mixed and encoded.
+    fn sound(&self) -> Result<AacTrack, RenderError> {
+        let programme = audio::programme(self.video)?;
+        audio::encode_aac(&programme).map_err(|error| RenderError::media(Place::asset("audio"), error))
+    }
+
     /// Composes and encodes everything.
     ///
     /// Segments are shared among workers, sound is made beside them. The result is the same for any number of workers.
@@ -146,7 +155,7 @@ impl Prepared<'_> {
         };
         let workers = options.workers.clamp(1, plan.segments.len().max(1));
         let audio = std::thread::scope(|scope| {
-            let audio = scope.spawn(|| audio::programme(self.video).and_then(|mix| audio::encode_aac(&mix)));
+            let audio = scope.spawn(|| self.sound());
             for _ in 0..workers {
                 scope.spawn(|| work.run(self.composition.composer()));
             }
@@ -157,7 +166,7 @@ impl Prepared<'_> {
             return Err(error);
         }
         let audio = match audio {
-            Ok(audio) => audio.map_err(audio::AudioError::into_render_error)?,
+            Ok(audio) => audio?,
             Err(_) => return Err(RenderError::Check("mixing the sound panicked".into())),
         };
         let segments = work.results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

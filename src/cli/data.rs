@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use vignette::Error;
+use vignette::templates::Data;
+use vignette::{Error, Template};
 
 use super::Stop;
 
@@ -12,41 +13,58 @@ use super::Stop;
 const LARGEST_FILE: u64 = 256 << 20;
 
 /// Reads a JSON object, or one row of a CSV or JSON Lines file, and puts the `--set` values over it.
-pub(super) fn load(file: Option<&Path>, row: Option<usize>, set: &[(String, Value)]) -> Result<Value, Stop> {
-    let mut values = match file {
-        None if row.is_some() => return Err(Stop::Usage("--row needs --data".into())),
-        None => Value::Object(Map::new()),
-        Some(path) => read(path, row)?,
-    };
-    if let Value::Object(map) = &mut values {
-        for (key, value) in set {
-            map.insert(key.clone(), value.clone());
+pub(super) fn load(
+    template: &Template,
+    file: Option<&Path>,
+    row: Option<usize>,
+    set: &[(String, Value)],
+) -> Result<Data, Stop> {
+    let Some(path) = file else {
+        if row.is_some() {
+            return Err(Stop::Usage("--row needs --data".into()));
         }
-    }
-    Ok(values)
-}
-
-fn read(path: &Path, row: Option<usize>) -> Result<Value, Stop> {
+        return Ok(template.data("--set", over(Value::Object(Map::new()), set))?);
+    };
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let fault = |message: String| Stop::Failed(Error::Input(format!("{name}: {message}")));
+    let text = read(path).map_err(fault)?;
+    let value = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => csv_row(&text, row, template.data_schema()).map_err(fault)?,
+        Some("jsonl" | "ndjson") => json_line(&text, row).map_err(fault)?,
+        _ if row.is_some() => {
+            return Err(Stop::Usage("--row goes with a .csv, .jsonl or .ndjson file".into()));
+        }
+        // Parsed by the template, which tells the line of a fault.
+        _ if set.is_empty() => return Ok(template.parse_data(&name, text.as_bytes())?),
+        _ => match serde_json::from_str(&text) {
+            Ok(value) => value,
+            Err(_) => return Ok(template.parse_data(&name, text.as_bytes())?),
+        },
+    };
+    Ok(template.data(&name, over(value, set))?)
+}
+
+/// `--set` values over those of the file. What is no object is left for the template to refuse.
+fn over(mut value: Value, set: &[(String, Value)]) -> Value {
+    if let Value::Object(map) = &mut value {
+        map.extend(set.iter().cloned());
+    }
+    value
+}
+
+fn read(path: &Path) -> Result<String, String> {
     let mut text = Vec::new();
     let outcome = if path.as_os_str() == "-" {
         std::io::stdin().take(LARGEST_FILE + 1).read_to_end(&mut text)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text))
     };
-    outcome.map_err(|error| fault(format!("cannot read the data: {error}")))?;
+    outcome.map_err(|error| format!("cannot read the data: {error}"))?;
     if text.len() as u64 > LARGEST_FILE {
-        return Err(fault(format!("larger than {} MiB", LARGEST_FILE >> 20)));
+        return Err(format!("larger than {} MiB", LARGEST_FILE >> 20));
     }
-    let text = String::from_utf8(text).map_err(|_| fault("not UTF-8 text".into()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => csv_row(text, row).map_err(fault),
-        Some("jsonl" | "ndjson") => json_line(text, row).map_err(fault),
-        _ if row.is_some() => Err(Stop::Usage("--row goes with a .csv, .jsonl or .ndjson file".into())),
-        _ => serde_json::from_str(text).map_err(|error| fault(format!("not JSON: {error}"))),
-    }
+    let text = String::from_utf8(text).map_err(|_| "not UTF-8 text")?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn wanted(row: Option<usize>) -> Result<usize, String> {
@@ -57,8 +75,9 @@ fn wanted(row: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// Row `row` of a CSV file as an object. Cells are text, except that an empty one is left out, so that defaults apply.
-fn csv_row(text: &str, row: Option<usize>) -> Result<Value, String> {
+/// Row `row` of a CSV file as an object. An empty cell is left out, so that defaults apply; others are read as the
+/// type that the template's schema gives their column.
+fn csv_row(text: &str, row: Option<usize>, schema: &Value) -> Result<Value, String> {
     let row = wanted(row)?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let heads = reader.headers().map_err(|error| error.to_string())?.clone();
@@ -67,13 +86,29 @@ fn csv_row(text: &str, row: Option<usize>) -> Result<Value, String> {
         let record = record.map_err(|error| error.to_string())?;
         count += 1;
         if count == row {
-            let cells = heads.iter().zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
+            let cells = heads.iter().map(str::trim).zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
             return Ok(Value::Object(
-                cells.map(|(head, cell)| (head.trim().to_owned(), Value::String(cell.to_owned()))).collect(),
+                cells
+                    .map(|(head, cell)| (head.to_owned(), typed(cell, &schema["properties"][head]["type"])))
+                    .collect(),
             ));
         }
     }
     Err(format!("it has {count} rows, not {row}"))
+}
+
+/// A cell as the type of its column. What does not read as that type stays text, which the schema then refuses by name.
+fn typed(cell: &str, kind: &Value) -> Value {
+    let text = || Value::String(cell.to_owned());
+    let kinds: Vec<&str> = match kind {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    if kinds.is_empty() || kinds.contains(&"string") {
+        return text();
+    }
+    serde_json::from_str(cell.trim()).unwrap_or_else(|_| text())
 }
 
 fn json_line(text: &str, row: Option<usize>) -> Result<Value, String> {
@@ -90,13 +125,15 @@ mod tests {
 
     #[test]
     fn rows() {
-        let csv = "first_name,plan\nMaria,pro\n\"Li, Wei\",\n";
-        assert_eq!(csv_row(csv, Some(1)), Ok(json!({ "first_name": "Maria", "plan": "pro" })));
-        assert_eq!(csv_row(csv, Some(2)), Ok(json!({ "first_name": "Li, Wei" })));
-        assert!(csv_row(csv, Some(3)).is_err_and(|message| message.contains("2 rows")));
-        assert!(csv_row(csv, Some(0)).is_err());
-        assert!(csv_row(csv, None).is_err_and(|message| message.contains("--row")));
-        assert!(csv_row("a,b\n1,2,3\n", Some(1)).is_err());
+        let csv = "first_name,plan,age\nMaria,pro,41\n\"Li, Wei\",,x\n";
+        let schema = json!({ "properties": { "age": { "type": "integer" }, "plan": { "type": "string" } } });
+        let row = |row| csv_row(csv, row, &schema);
+        assert_eq!(row(Some(1)), Ok(json!({ "first_name": "Maria", "plan": "pro", "age": 41 })));
+        assert_eq!(row(Some(2)), Ok(json!({ "first_name": "Li, Wei", "age": "x" })));
+        assert!(row(Some(3)).is_err_and(|message| message.contains("2 rows")));
+        assert!(row(Some(0)).is_err());
+        assert!(row(None).is_err_and(|message| message.contains("--row")));
+        assert!(csv_row("a,b\n1,2,3\n", Some(1), &schema).is_err());
         assert_eq!(json_line("{\"a\":1}\n\n{\"a\":2}\n", Some(2)), Ok(json!({ "a": 2 })));
         assert!(json_line("{\"a\":1}\nx\n", Some(2)).is_err());
     }

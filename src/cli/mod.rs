@@ -68,7 +68,8 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Check { template, data, row, set, assets } => check(&template, data, row, &set, &assets),
         Command::Schema { template } => schema(template.as_deref()),
         Command::Fill { source } => {
-            let video = fill(&Engine::new()?, &source, false)?;
+            let engine = Engine::new()?;
+            let video = fill(&engine, &open(&engine, &source)?, &source)?;
             let json = serde_json::to_value(&video).map_err(|error| Error::Input(error.to_string()))?;
             print_json(&json)
         }
@@ -95,9 +96,9 @@ fn check(
     }
     let mut checked = "the template is right".to_owned();
     if data.is_some() || !set.is_empty() {
-        let values = data::load(data.as_deref(), row, set)?;
+        let values = data::load(&opened.value, data.as_deref(), row, set)?;
         // The whole way to the filled video: also what only shows with these data.
-        let filled = engine.personalise(&opened.value, values, None)?;
+        let filled = engine.personalise(&opened.value, &values, None)?;
         for warning in &filled.warnings {
             complain(&format!("warning: {warning}"));
         }
@@ -109,7 +110,7 @@ fn check(
 fn schema(template: Option<&Path>) -> Result<(), Stop> {
     match template {
         None => print_json(&vignette::templates::language_schema()),
-        Some(path) => print_json(&Engine::new()?.open(path, &[])?.value.data_schema()),
+        Some(path) => print_json(Engine::new()?.open(path, &[])?.value.data_schema()),
     }
 }
 
@@ -121,11 +122,10 @@ fn open(engine: &Engine, source: &Source) -> Result<Template, Stop> {
     Ok(opened.value)
 }
 
-fn fill(engine: &Engine, source: &Source, quiet: bool) -> Result<Video, Stop> {
-    let template = open(engine, source)?;
-    let values = data::load(source.data.as_deref(), source.row, &source.set)?;
-    let filled = engine.personalise(&template, values, source.rendition.as_deref())?;
-    for warning in filled.warnings.iter().filter(|_| !quiet) {
+fn fill(engine: &Engine, template: &Template, source: &Source) -> Result<Video, Stop> {
+    let values = data::load(template, source.data.as_deref(), source.row, &source.set)?;
+    let filled = engine.personalise(template, &values, source.rendition.as_deref())?;
+    for warning in &filled.warnings {
         complain(&format!("warning: {warning}"));
     }
     Ok(filled.value)
@@ -133,7 +133,8 @@ fn fill(engine: &Engine, source: &Source, quiet: bool) -> Result<Video, Stop> {
 
 fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
     let engine = Engine::new()?;
-    let video = fill(&engine, source, false)?;
+    let template = open(&engine, source)?;
+    let video = fill(&engine, &template, source)?;
     let total = video.frames();
     let frame = at.frame(&video);
     if frame >= total {
@@ -142,7 +143,7 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
             video.duration().as_seconds()
         )));
     }
-    let prepared = engine.prepare(&video)?;
+    let prepared = engine.prepare(&template, &video)?;
     warn_of(&prepared.warnings, source.strict)?;
     let picture = prepared.frame(frame)?.to_rgb();
     let written = write_whole(
@@ -177,9 +178,10 @@ fn render(
     let reporter = Reporter::new(progress, &INTERRUPTED);
     let engine = Engine::new()?;
     reporter.stage("filling");
-    let video = fill(&engine, source, false)?;
+    let template = open(&engine, source)?;
+    let video = fill(&engine, &template, source)?;
     reporter.stage("preparing");
-    let prepared = engine.prepare(&video)?;
+    let prepared = engine.prepare(&template, &video)?;
     warn_of(&prepared.warnings, source.strict)?;
     reporter.begin(video.frames());
     let rendered = prepared.render(options, &reporter)?;

@@ -1,52 +1,81 @@
 //! A scene made ready to compose: pictures opened, text laid out, boxes known.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use svgtypes::{SimplePathSegment, SimplifyingPathParser};
 use tiny_skia::{Path, PathBuilder, Transform};
-use vignette_templates::blob::Digest;
+use vignette_templates::blob::{Blob, Digest};
 use vignette_templates::time::FrameRate;
 use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, Scene, TextFit, Video};
 
 use super::raster::{self, Shape};
 use crate::error::{Place, RenderError, Warning};
-use crate::media::Picture;
-use crate::media::VideoClip;
+use crate::media::{MediaError, Picture, VideoClip};
 use crate::text::{self, FontLibrary, TextLayout};
 
-/// The decoded assets of a video, shared by all of its scenes.
+/// Decoded pictures and videos by the digest of their files. Shared by all who draw them.
 #[derive(Default)]
 pub struct Media {
-    pub(crate) pictures: BTreeMap<Digest, Arc<Picture>>,
-    pub(crate) clips: BTreeMap<Digest, Arc<VideoClip>>,
+    kept: Mutex<Kept>,
 }
 
+#[derive(Default)]
+struct Kept {
+    pictures: HashMap<Digest, Arc<Picture>>,
+    clips: HashMap<Digest, VideoClip>,
+    /// What the decoded pictures take; videos stay as they are in their files.
+    bytes: usize,
+}
+
+/// What decoded pictures may take together; beyond it all are let go, and those in use decoded again when asked for.
+const PICTURE_BUDGET: usize = 512 << 20;
+
 impl Media {
-    /// Opens every picture and video that `video` names.
+    /// Whether `blob` can be used as what it is said to be; what was decoded for the answer is kept.
     ///
     /// # Errors
-    /// The first asset that cannot be read, by its name in the template.
-    pub fn open(video: &Video) -> Result<Media, RenderError> {
-        let mut media = Media::default();
-        for (digest, asset) in &video.assets {
-            let place = || Place::asset(&asset.name);
-            match asset.kind {
-                AssetKind::Image => {
-                    let picture =
-                        Picture::open(&asset.blob).map_err(|error| RenderError::media(place(), error))?;
-                    media.pictures.insert(*digest, Arc::new(picture));
-                }
-                AssetKind::Video => {
-                    let clip =
-                        VideoClip::open(&asset.blob).map_err(|error| RenderError::media(place(), error))?;
-                    media.clips.insert(*digest, Arc::new(clip));
-                }
-                AssetKind::Audio | AssetKind::Font => {}
-            }
+    /// Why not, in words.
+    pub fn probe(&self, kind: AssetKind, blob: &Blob) -> Result<(), String> {
+        match kind {
+            AssetKind::Image => self.picture(blob).map(drop),
+            AssetKind::Video => self.clip(blob).map(drop),
+            AssetKind::Audio | AssetKind::Font => Ok(()),
         }
-        Ok(media)
+        .map_err(|error| error.fault.to_string())
+    }
+
+    pub(crate) fn picture(&self, blob: &Blob) -> Result<Arc<Picture>, MediaError> {
+        let digest = blob.digest();
+        if let Some(picture) = self.lock().pictures.get(&digest) {
+            return Ok(picture.clone());
+        }
+        let picture = Arc::new(Picture::open(blob)?);
+        let (width, height) = picture.size();
+        let bytes = width as usize * height as usize * 4;
+        let mut kept = self.lock();
+        if kept.bytes + bytes > PICTURE_BUDGET {
+            kept.pictures.clear();
+            kept.bytes = 0;
+        }
+        kept.bytes += bytes;
+        kept.pictures.insert(digest, picture.clone());
+        Ok(picture)
+    }
+
+    pub(crate) fn clip(&self, blob: &Blob) -> Result<VideoClip, MediaError> {
+        if let Some(clip) = self.lock().clips.get(&blob.digest()) {
+            return Ok(clip.clone());
+        }
+        let clip = VideoClip::open(blob)?;
+        self.lock().clips.insert(blob.digest(), clip.clone());
+        Ok(clip)
+    }
+
+    /// What is kept is whole at every moment, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,7 +108,7 @@ pub(crate) enum Content {
     Shape(Shape),
     Text(Box<TextLayout>),
     Picture { picture: Arc<Picture>, fit: Fit, focus: [f32; 2] },
-    Clip { clip: Arc<VideoClip>, fit: Fit, focus: [f32; 2] },
+    Clip { clip: VideoClip, fit: Fit, focus: [f32; 2] },
     Group(Vec<Actor>),
 }
 
@@ -122,6 +151,19 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     fn actors(&mut self, layers: &[Layer], parent: [f32; 2]) -> Result<Vec<Actor>, RenderError> {
         layers.iter().map(|layer| self.actor(layer, parent)).collect()
+    }
+
+    /// The decoded asset that `layer` draws.
+    fn asset<T>(
+        &self,
+        layer: &Layer,
+        digest: &Digest,
+        open: impl FnOnce(&Media, &Blob) -> Result<T, MediaError>,
+    ) -> Result<T, RenderError> {
+        let asset = self.video.assets.get(digest).ok_or_else(|| {
+            RenderError::layer(Place::layer(&layer.path), "its file is not among the video's assets".into())
+        })?;
+        open(self.media, &asset.blob).map_err(|error| RenderError::media(Place::asset(&asset.name), error))
     }
 
     fn actor(&mut self, layer: &Layer, parent: [f32; 2]) -> Result<Actor, RenderError> {
@@ -182,22 +224,18 @@ impl Preparation<'_> {
                 Content::Text(Box::new(layout))
             }
             LayerKind::Image { asset, fit, focus } => {
-                let picture = self.media.pictures.get(asset).ok_or_else(|| {
-                    RenderError::layer(place(), "its picture is not among the video's assets".into())
-                })?;
+                let picture = self.asset(layer, asset, |media, blob| media.picture(blob))?;
                 let (width, height) = picture.size();
                 size = own(width as f32, height as f32);
                 check_box(size).map_err(|error| RenderError::layer(place(), error))?;
-                Content::Picture { picture: picture.clone(), fit: *fit, focus: *focus }
+                Content::Picture { picture, fit: *fit, focus: *focus }
             }
             LayerKind::Video { asset, fit, focus, .. } => {
-                let clip = self.media.clips.get(asset).ok_or_else(|| {
-                    RenderError::layer(place(), "its video is not among the video's assets".into())
-                })?;
+                let clip = self.asset(layer, asset, |media, blob| media.clip(blob))?;
                 let (width, height) = (clip.info().width, clip.info().height);
                 size = own(width as f32, height as f32);
                 check_box(size).map_err(|error| RenderError::layer(place(), error))?;
-                Content::Clip { clip: clip.clone(), fit: *fit, focus: *focus }
+                Content::Clip { clip, fit: *fit, focus: *focus }
             }
             LayerKind::Group { layers } => Content::Group(self.actors(layers, size)?),
         };
