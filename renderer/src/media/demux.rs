@@ -260,7 +260,8 @@ const CODINGS: &[Coding] = &[
         parser: Some("mpegvideoparse"),
         decoder: Some("avdec_mpeg2video"),
     },
-    coding("video/x-theora", Some("theoraparse"), "theoradec"),
+    // Ogg packets are whole frames already; theoraparse 1.22 crashes on real files.
+    coding("video/x-theora", None, "theoradec"),
     coding("video/x-prores", None, "avdec_prores"),
     coding("image/jpeg", None, "jpegdec"),
     Coding { caps: "video/x-raw", mpegversion: None, parser: None, decoder: None },
@@ -276,8 +277,8 @@ const CODINGS: &[Coding] = &[
         parser: Some("aacparse"),
         decoder: Some("avdec_aac"),
     },
-    coding("audio/x-vorbis", Some("vorbisparse"), "vorbisdec"),
-    coding("audio/x-opus", Some("opusparse"), "opusdec"),
+    coding("audio/x-vorbis", None, "vorbisdec"),
+    coding("audio/x-opus", None, "opusdec"),
     coding("audio/x-flac", Some("flacparse"), "flacdec"),
     coding("audio/x-alac", None, "avdec_alac"),
     coding("audio/x-ac3", Some("ac3parse"), "avdec_ac3"),
@@ -495,9 +496,8 @@ fn package_of(element: &str) -> &'static str {
         name if name.starts_with("av") && name.contains('_') => "gstreamer1.0-libav",
         "h264parse" | "h265parse" | "av1parse" | "mpeg4videoparse" | "mpegvideoparse" | "av1dec"
         | "mpegpsdemux" | "voaacenc" => "gstreamer1.0-plugins-bad",
-        "oggdemux" | "theoraparse" | "theoradec" | "vorbisparse" | "vorbisdec" | "opusdec" | "appsrc"
-        | "appsink" | "audioconvert" | "audioresample" => "gstreamer1.0-plugins-base",
-        "opusparse" => "gstreamer1.0-plugins-bad",
+        "oggdemux" | "theoradec" | "vorbisdec" | "opusdec" | "appsrc" | "appsink" | "audioconvert"
+        | "audioresample" => "gstreamer1.0-plugins-base",
         _ => "gstreamer1.0-plugins-good",
     }
 }

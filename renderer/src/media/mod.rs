@@ -3,7 +3,7 @@
 //! What a file is, is decided by its first bytes alone ([`Container`]); GStreamer then gets one pinned demuxer, parser and
 //! decoder from a list. Nothing here sniffs, follows a reference or opens another file.
 
-mod demux;
+pub(crate) mod demux;
 mod error;
 mod fit;
 mod image;

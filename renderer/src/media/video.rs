@@ -561,7 +561,7 @@ impl Orientation {
 
     /// A size after turning; turning back is the same.
     fn turned(self, width: u32, height: u32) -> (u32, u32) {
-        if self.quarters % 2 == 0 { (width, height) } else { (height, width) }
+        if self.quarters.is_multiple_of(2) { (width, height) } else { (height, width) }
     }
 
     /// Where a part of the upright picture `shown` lies in the picture as `stored`: left, top, width, height, on even pixels
@@ -606,7 +606,7 @@ impl Orientation {
     }
 
     fn turn_plane(self, from: &[u8], to: &mut [u8], width: usize, height: usize) {
-        let (new_width, _) = if self.quarters % 2 == 0 { (width, height) } else { (height, width) };
+        let new_width = if self.quarters.is_multiple_of(2) { width } else { height };
         for (row, pixels) in to.chunks_exact_mut(new_width).enumerate() {
             for (column, pixel) in pixels.iter_mut().enumerate() {
                 let (x, y) = match self.quarters {
