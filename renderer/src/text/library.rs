@@ -33,6 +33,9 @@ struct Inner {
     /// Name as written, by name in small letters.
     families: BTreeMap<String, String>,
     assets: BTreeMap<Digest, Arc<FontFile>>,
+    /// Sums of the engine's own files, in the order in which they were added.
+    sums: blake3::Hasher,
+    identity: Digest,
     contexts: Mutex<Vec<Contexts>>,
     shared: Arc<Shared>,
 }
@@ -110,6 +113,7 @@ impl FontLibrary {
             files: self.inner.files.clone(),
             families: self.inner.families.clone(),
             assets: self.inner.assets.clone(),
+            sums: self.inner.sums.clone(),
             shared: self.inner.shared.clone(),
         };
         for (digest, bytes) in fonts {
@@ -147,6 +151,15 @@ impl FontLibrary {
     /// Whether the font file was handed to [`FontLibrary::with_assets`].
     pub fn has_asset(&self, font: Digest) -> bool {
         self.inner.assets.contains_key(&font)
+    }
+
+    /// A name for all the fonts together: libraries with the same name draw the same pixels.
+    ///
+    /// The engine's own fonts take part with the sizes and checksums that their table directories hold
+    /// (OpenType 1.9, "Organization of an OpenType Font"), so that hundreds of megabytes need not be read;
+    /// a template's fonts with their digests.
+    pub fn identity(&self) -> Digest {
+        self.inner.identity
     }
 
     pub(super) fn glyphs(&self) -> &GlyphCache {
@@ -207,6 +220,7 @@ struct Builder {
     files: HashMap<u64, Arc<FontFile>>,
     families: BTreeMap<String, String>,
     assets: BTreeMap<Digest, Arc<FontFile>>,
+    sums: blake3::Hasher,
     shared: Arc<Shared>,
 }
 
@@ -217,6 +231,7 @@ impl Default for Builder {
             files: HashMap::new(),
             families: BTreeMap::new(),
             assets: BTreeMap::new(),
+            sums: blake3::Hasher::new(),
             shared: Arc::default(),
         }
     }
@@ -224,12 +239,18 @@ impl Default for Builder {
 
 impl Builder {
     fn build(self) -> FontLibrary {
+        let mut identity = self.sums.clone();
+        for digest in self.assets.keys() {
+            identity.update(&digest.0);
+        }
         FontLibrary {
             inner: Arc::new(Inner {
                 collection: self.collection,
                 files: self.files,
                 families: self.families,
                 assets: self.assets,
+                sums: self.sums,
+                identity: Digest(*identity.finalize().as_bytes()),
                 contexts: Mutex::default(),
                 shared: self.shared,
             }),
@@ -303,6 +324,7 @@ impl Builder {
         }
         let source = SourceInfo::new(SourceId::new(), SourceKind::Path(Arc::from(path)));
         let blob = SourceCache::default().get(&source)?;
+        self.add_sums(blob.data());
         let registered = self.collection.register_fonts(blob.clone(), None);
         let mut ids: Vec<_> = registered.iter().map(|(id, _)| *id).collect();
         ids.sort_by_key(|id| id.to_u64());
@@ -314,6 +336,19 @@ impl Builder {
         let file = FontFile { blob, digest: OnceLock::new(), own: true, faces: Mutex::default() };
         self.files.insert(file.blob.id(), Arc::new(file));
         ids.first().copied()
+    }
+
+    fn add_sums(&mut self, bytes: &[u8]) {
+        self.sums.update(&(bytes.len() as u64).to_le_bytes());
+        let fonts = FileRef::new(bytes).into_iter().flat_map(|file| file.fonts().collect::<Vec<_>>());
+        for font in fonts.flatten() {
+            for record in font.table_directory().table_records() {
+                self.sums.update(&record.tag().to_be_bytes());
+                for number in [record.checksum(), record.offset(), record.length()] {
+                    self.sums.update(&number.to_le_bytes());
+                }
+            }
+        }
     }
 
     fn add_asset(&mut self, digest: Digest, bytes: Arc<[u8]>) -> Result<(), FontError> {

@@ -70,6 +70,9 @@ pub enum TextError {
     /// The library was not given this font file.
     #[error("font {0} was not handed to the library")]
     UnknownAsset(Digest),
+    /// The layout engine stopped in the middle, which no text or font should make it do.
+    #[error("the text cannot be laid out with these fonts; take another font")]
+    Failed,
     /// A size, weight or distance is not a usable number.
     #[error("{field} is {value}, expected {expected}")]
     OutOfRange {

@@ -1,9 +1,10 @@
 //! A filled text block to placed glyphs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parley::{
@@ -43,7 +44,7 @@ pub struct TextLayout {
     pub line_count: usize,
     /// Characters that no font has, each once, in order of appearance; they are drawn as a box.
     pub missing: Vec<char>,
-    /// Some of the text stands outside the box.
+    /// Some of the text stands outside the box, or it did not fit even at the smallest size and was cut.
     pub overflow: bool,
     /// The text was cut with an ellipsis.
     pub shortened: bool,
@@ -132,10 +133,15 @@ pub fn layout(
     let families = families(library, &block.fonts)?;
     let shaper =
         Shaper { block, families, language: language(&text, locale), direction: direction(&text, locale) };
-    Ok(library.with_contexts(|contexts| {
-        let fitted = fit(&shaper, contexts, &text, width, height);
-        assemble(library, block, fitted, width, height)
+    // Shapers run what a font's tables tell them. Should a template's font find a way to make one panic, that
+    // is this text's error, not the end of the process; the scratch space in use is then thrown away.
+    catch_unwind(AssertUnwindSafe(|| {
+        library.with_contexts(|contexts| {
+            let fitted = fit(&shaper, contexts, &text, width, height);
+            assemble(library, block, fitted, width, height)
+        })
     }))
+    .map_err(|_| TextError::Failed)
 }
 
 fn check(block: &TextBlock, width: Option<f32>, height: Option<f32>) -> Result<(), TextError> {
@@ -454,8 +460,14 @@ fn assemble(
             VerticalAlign::Bottom => 1.0,
         };
 
-    let mut gathered =
-        Gathered { library, text: &text, runs: Vec::new(), missing: Vec::new(), faces: BTreeMap::new() };
+    let mut gathered = Gathered {
+        library,
+        text: &text,
+        runs: Vec::new(),
+        missing: Vec::new(),
+        seen: BTreeSet::new(),
+        faces: BTreeMap::new(),
+    };
     let mut covered: Option<[f32; 2]> = None;
     for line in layout.lines().filter(|_| !text.is_empty()) {
         let line_width = line_width(block, &line) * scale;
@@ -485,7 +497,8 @@ fn assemble(
         size_used: block.size * scale,
         line_count: if text.is_empty() { 0 } else { layout.len() },
         missing,
-        overflow: width.is_some_and(|width| widest > width + 0.5)
+        overflow: (shortened && matches!(block.fit, TextFit::Shrink { .. }))
+            || width.is_some_and(|width| widest > width + 0.5)
             || height.is_some_and(|height| total > height + 0.5),
         shortened,
         library: library.clone(),
@@ -519,6 +532,7 @@ struct Gathered<'a> {
     text: &'a str,
     runs: Vec<Run>,
     missing: Vec<char>,
+    seen: BTreeSet<char>,
     faces: BTreeMap<(u64, u32), Option<Arc<Face>>>,
 }
 
@@ -537,7 +551,7 @@ impl Gathered<'_> {
                 for glyph in cluster.glyphs() {
                     if glyph.id == 0 && !invisible {
                         for c in text.chars().filter(|c| !is_invisible(*c)) {
-                            if !self.missing.contains(&c) {
+                            if self.seen.insert(c) {
                                 self.missing.push(c);
                             }
                         }

@@ -66,6 +66,16 @@ fn noto(file: &str) -> (Digest, Arc<[u8]>) {
     asset(&format!("{}/{file}", catalog::NOTO))
 }
 
+/// Numbers below what is asked for, the same ones in every run (xorshift).
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    }
+}
+
 #[test]
 fn every_script_has_a_font() {
     let texts = [
@@ -212,7 +222,8 @@ fn text_fits_its_box() {
         assert!(height.is_none_or(|height| text.height <= height + 0.1), "{name}: {text:?}");
         assert!(text.line_count <= lines, "{name}: {text:?}");
         assert_eq!(text.shortened, shortened, "{name}: {text:?}");
-        assert!(!text.overflow, "{name}: {text:?}");
+        let warned = shortened && matches!(fit, TextFit::Shrink { .. });
+        assert_eq!(text.overflow, warned, "{name}: {text:?}");
     }
 }
 
@@ -417,8 +428,20 @@ fn templates_bring_their_own_fonts() {
     assert!(text.missing.is_empty());
     let error = layout(&library(), &block, None, None, "en").expect_err("not handed over");
     assert!(matches!(error, TextError::UnknownAsset(unknown) if unknown == digest));
+    let (inter, bytes) = asset(&format!("{}/Inter-roman.var.ttf", catalog::INTER));
+    let own_inter = library().with_assets([(inter, bytes)].into_iter()).expect("a font");
+    let width = |weight| {
+        let block = TextBlock { fonts: vec![FontSource::Asset(inter)], weight, ..self::block("Hamburg") };
+        layout(&own_inter, &block, None, None, "en").expect("laid out").width
+    };
+    assert!(width(800) > width(300) + 5.0, "the axes of a template's variable font are used");
     let unknown = TextBlock { fonts: family("No Such Font"), ..block.clone() };
     assert!(matches!(layout(&own, &unknown, None, None, "en"), Err(TextError::UnknownFamily(_))));
+    assert_ne!(own.identity(), library().identity());
+    assert_eq!(
+        own.identity(),
+        library().with_assets([noto("NotoSerif-Bold.ttf")].into_iter()).expect("a font").identity()
+    );
     assert!(own.has_family("inter") && own.families().any(|name| name == "Noto Sans"));
 }
 
@@ -449,14 +472,7 @@ fn broken_fonts_are_errors() {
 
 #[test]
 fn damaged_fonts_do_not_panic() {
-    // A small generator of numbers, so that every run damages the same bytes.
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut random = numbers(0x2545_f491_4f6c_dd1d);
     for file in ["NotoSansHebrew-Regular.ttf", "NotoSansThaana-Regular.ttf"] {
         let (_, whole) = noto(file);
         for round in 0..40 {
@@ -475,5 +491,40 @@ fn damaged_fonts_do_not_panic() {
                 draw(&text, 1.3);
             }
         }
+    }
+}
+
+#[test]
+fn random_text_is_laid_out() {
+    const PIECES: [&str; 40] = [
+        "a", "fi", "Å", "\u{301}", " ", "\n", "\u{a0}", "\u{ad}", "-", "…", "م", "لا", "\u{64b}", "ש",
+        "\u{5b0}", "१", "क्", "ि", "ก", "ำ", "字", "。", "ア", "각", "\u{1100}", "👨", "\u{200d}", "👩🏽", "🇩",
+        "\u{fe0f}", "\u{20e3}", "1", "\u{200f}", "\u{2067}", "\u{2069}", "\u{1c}", "\u{2028}", "\u{378}",
+        "\u{fffc}", "ᠮ",
+    ];
+    let mut random = numbers(0x9e37_79b9_7f4a_7c15);
+    let aligns = [Align::Start, Align::Center, Align::End, Align::Justify];
+    for round in 0..400 {
+        let text: String = (0..=random(40)).map(|_| PIECES[random(PIECES.len())]).collect();
+        let fit = match random(4) {
+            0 => TextFit::None,
+            1 => TextFit::Wrap,
+            2 => TextFit::Shrink { max_lines: 1 + random(3) as u32, min_size: 5.0 },
+            _ => TextFit::Ellipsis { max_lines: 1 + random(3) as u32 },
+        };
+        let block = TextBlock {
+            fit,
+            align: aligns[random(4)],
+            italic: random(2) == 0,
+            weight: 100 * (1 + random(9) as u16),
+            letter_spacing: [0.0, -3.0, 5.0][random(3)],
+            ..block(&text)
+        };
+        let size = [None, Some(0.0), Some(20.0), Some(200.0)];
+        let (width, height) = (size[random(4)], size[random(4)]);
+        let text = layout(&library(), &block, width, height, ["en", "ar", "ja"][random(3)]);
+        let text = text.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert!(text.ink_bounds(1.0).left().is_finite() && text.width.is_finite() && text.height >= 0.0);
+        draw(&text, 1.0);
     }
 }
