@@ -77,7 +77,8 @@ pub(super) struct Face {
     pub fontdue: OnceLock<Option<fontdue::Font>>,
 }
 
-/// fontdue reads every glyph of a font when it opens it; with more than this it takes too long to be worth it.
+/// fontdue reads every glyph of a font when it opens it, at about 10 µs each (Noto Sans with 3317 glyphs: 28 ms on
+/// one core, against 0.1 ms for an outline). With more glyphs than this a viewer would wait for it.
 const MAX_FONTDUE_GLYPHS: u16 = 1500;
 
 impl FontLibrary {
