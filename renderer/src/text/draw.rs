@@ -70,17 +70,6 @@ impl TextLayout {
         .unwrap_or(empty())
     }
 
-    /// What drawing touches at any scale, as pixels at scale 1 from the box's upper left corner:
-    /// `[left, top, right, bottom]`, all 0 when nothing is drawn.
-    pub fn bounds(&self) -> [f32; 4] {
-        let all = self.ink_bounds(1.0);
-        if all.width() <= 0.0 {
-            return [0.0; 4];
-        }
-        // The pixel that smoothing may take is two of these when the text is drawn at half its size.
-        [all.left() - 1.0, all.top() - 1.0, all.right() + 1.0, all.bottom() + 1.0]
-    }
-
     /// Glyphs with their outline, at scale 1.
     fn glyph_bounds(&self) -> Rect {
         let grow = self.block.stroke.map_or(0.0, |stroke| stroke.width / 2.0);

@@ -133,22 +133,6 @@ impl FontLibrary {
         self.inner.families.values().map(String::as_str)
     }
 
-    /// Names what text may be drawn with: another version of a font of the engine, or other fonts of the template,
-    /// give another name. Fonts of the engine count by their lengths, so that none need be read for it.
-    pub fn identity(&self) -> Digest {
-        let mut own: Vec<u64> =
-            self.inner.files.values().filter(|file| file.own).map(|file| file.blob.len() as u64).collect();
-        own.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        own.iter().for_each(|length| {
-            hasher.update(&length.to_le_bytes());
-        });
-        self.inner.assets.keys().for_each(|digest| {
-            hasher.update(&digest.0);
-        });
-        Digest(*hasher.finalize().as_bytes())
-    }
-
     /// Whether the font file was handed to [`FontLibrary::with_assets`].
     pub fn has_asset(&self, font: Digest) -> bool {
         self.inner.assets.contains_key(&font)
