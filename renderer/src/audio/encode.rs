@@ -2,11 +2,11 @@
 
 use gst::prelude::*;
 
-use super::{AudioError, Programme, SAMPLE_RATE};
-use crate::media::MediaFault;
+use super::{Programme, SAMPLE_RATE};
 use crate::media::demux::{
     Pipeline, add, app_sink, element, fault_of, link, next_sample, pipeline_fault, start,
 };
+use crate::media::{MediaError, MediaFault};
 
 /// Bits per second of the track.
 pub const BITRATE: u32 = 160_000;
@@ -44,8 +44,8 @@ pub struct AacTrack {
 ///
 /// # Errors
 /// When the encoder is missing or fails, which is this machine's fault.
-pub fn encode_aac(programme: &Programme) -> Result<AacTrack, AudioError> {
-    encode(programme).map_err(AudioError::Encode)
+pub fn encode_aac(programme: &Programme) -> Result<AacTrack, MediaError> {
+    encode(programme).map_err(|fault| MediaError { file: None, fault })
 }
 
 fn encode(programme: &Programme) -> Result<AacTrack, MediaFault> {

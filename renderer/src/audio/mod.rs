@@ -19,47 +19,22 @@ use std::sync::Arc;
 use vignette_templates::blob::Digest;
 use vignette_templates::video::Video;
 
-use crate::encode::EncodeError;
-use crate::error::{Place, RenderError};
-use crate::media::{MediaError, MediaFault};
+use crate::media::MediaError;
 
 /// Samples per second and channel of everything in this module.
 pub const SAMPLE_RATE: u32 = 48_000;
 
-/// Why there is no sound track.
+/// A sound that could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum AudioError {
-    /// A file that cannot be used: the input is at fault.
-    #[error("{path}: {asset}: {source}")]
-    Asset {
-        /// Where the template asks for it, e.g. `audio[0]`.
-        path: String,
-        /// How the template names the file.
-        asset: String,
-        /// What is wrong with the file.
-        source: Box<MediaError>,
-    },
-    /// The encoder is missing or failed: this machine is at fault.
-    #[error("encoding the sound: {0}")]
-    Encode(MediaFault),
-}
-
-impl AudioError {
-    /// The same as an error of a render.
-    pub(crate) fn into_render_error(self) -> RenderError {
-        match self {
-            AudioError::Asset { path, asset, source } => {
-                RenderError::media(Place::asset(&format!("{path}: {asset}")), *source)
-            }
-            AudioError::Encode(MediaFault::MissingPlugin { element, package }) => {
-                RenderError::Encode(EncodeError::MissingElement { element, package })
-            }
-            AudioError::Encode(MediaFault::Decoder { element, message, debug }) => {
-                RenderError::Encode(EncodeError::Element { element, message, debug })
-            }
-            AudioError::Encode(fault) => RenderError::Encode(EncodeError::Output(fault.to_string())),
-        }
-    }
+#[error("{path}: {asset}")]
+pub struct AudioError {
+    /// Where the template asks for it, e.g. `audio[0]`.
+    pub path: String,
+    /// How the template names the file.
+    pub asset: String,
+    /// What is wrong with the file.
+    #[source]
+    pub source: Box<MediaError>,
 }
 
 /// Decodes each sound that `video` uses, once, and mixes them.
@@ -74,7 +49,7 @@ pub fn programme(video: &Video) -> Result<Programme, AudioError> {
         }
         // A filled video holds every asset that it names.
         let Some(asset) = video.assets.get(&clip.asset) else { continue };
-        let pcm = decode(&asset.blob).map_err(|source| AudioError::Asset {
+        let pcm = decode(&asset.blob).map_err(|source| AudioError {
             path: clip.path.clone(),
             asset: asset.name.clone(),
             source: Box::new(source),
