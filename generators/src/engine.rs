@@ -1,0 +1,356 @@
+//! Answers requests: cache, providers in order, deadlines, fallbacks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use vignette_templates::blob::{Blob, Digest};
+use vignette_templates::generate::{
+    Generated, GeneratedValue, ImageRequest, Provenance, Request, RequestKind, TextRequest, Voice,
+    VoiceRequest,
+};
+
+use crate::cache::Cache;
+use crate::error::GenerateError;
+use crate::guard;
+use crate::image::Procedural;
+use crate::provider::{Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+use crate::text::Grammar;
+use crate::voice::{EspeakNg, Flite, check_speech};
+
+/// Changes whenever the same request may give another result, so that no key names two things.
+const KEY_VERSION: u32 = 1;
+
+/// How long a provider that was told the deadline may overrun it before it is left behind.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Calls that overran may still hold a thread each; beyond this many the engine stops starting more.
+const MAX_ABANDONED: usize = 32;
+
+/// The bounds an [`Engine`] works within.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long one request may take, all its providers together. A provider that is not the last gets at
+    /// most half of what is left, so that the next one still has time. Default: 15 s.
+    pub deadline: Duration,
+    /// How many requests of one batch are served at the same time, at least 1. Default: one for each core.
+    pub threads: usize,
+    /// How many bytes of results are remembered. Default: 64 MiB.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            deadline: Duration::from_secs(15),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Generates what templates ask for. One engine serves many threads; keep it, for its memory.
+///
+/// Results are remembered under the BLAKE3 digest of the whole request, the locale, the seed (where a provider
+/// uses it) and the providers' names and models; the request's name is not part of it.
+pub struct Engine {
+    /// `None` is switched off.
+    text: Option<Vec<Arc<dyn TextProvider>>>,
+    voice: Option<Vec<Arc<dyn VoiceProvider>>>,
+    image: Option<Vec<Arc<dyn ImageProvider>>>,
+    options: Options,
+    cache: Cache,
+    abandoned: Arc<AtomicUsize>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::offline()
+    }
+}
+
+impl Engine {
+    /// An engine without any provider: everything is switched off until given.
+    pub fn new(options: Options) -> Self {
+        let cache = Cache::new(options.cache_bytes);
+        Engine { text: None, voice: None, image: None, options, cache, abandoned: Arc::default() }
+    }
+
+    /// The engine that needs neither account nor network: phrase grammars, `flite` and then `espeak-ng`,
+    /// procedural art.
+    pub fn offline() -> Self {
+        Engine::offline_with(Options::default())
+    }
+
+    /// [`Engine::offline`] within other bounds.
+    pub fn offline_with(options: Options) -> Self {
+        Engine::new(options)
+            .with_text(vec![Arc::new(Grammar)])
+            .with_voice(vec![Arc::new(Flite::default()), Arc::new(EspeakNg::default())])
+            .with_image(vec![Arc::new(Procedural)])
+    }
+
+    /// Uses these providers for copy, first to last.
+    pub fn with_text(mut self, providers: Vec<Arc<dyn TextProvider>>) -> Self {
+        self.text = Some(providers);
+        self
+    }
+
+    /// Uses these providers for speech, first to last.
+    pub fn with_voice(mut self, providers: Vec<Arc<dyn VoiceProvider>>) -> Self {
+        self.voice = Some(providers);
+        self
+    }
+
+    /// Uses these providers for pictures, first to last.
+    pub fn with_image(mut self, providers: Vec<Arc<dyn ImageProvider>>) -> Self {
+        self.image = Some(providers);
+        self
+    }
+
+    /// Switches a kind off: its requests get their declared fallback, or an error that says so.
+    pub fn without(mut self, kind: Kind) -> Self {
+        match kind {
+            Kind::Text => self.text = None,
+            Kind::Voice => self.voice = None,
+            Kind::Image => self.image = None,
+        }
+        self
+    }
+
+    /// Bytes of all results that are remembered, at most [`Options::cache_bytes`].
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// The result of each request, in the order of the requests, made on at most [`Options::threads`] threads.
+    ///
+    /// Copy whose providers all fail is its declared fallback, with the reason in its provenance. Speech and
+    /// pictures without a result are errors; what stands in for them is the template's to say.
+    pub fn generate(&self, requests: &[Request]) -> Vec<Result<Generated, GenerateError>> {
+        let threads = self.options.threads.clamp(1, requests.len().max(1));
+        if threads == 1 {
+            return requests.iter().map(|request| self.generate_one(request)).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (next, sender) = (&next, sender.clone());
+                scope.spawn(move || {
+                    while let Some((index, request)) =
+                        Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, requests.get(i)?)))
+                    {
+                        // The receiver lives until the scope ends, so that sending cannot fail.
+                        let _ = sender.send((index, self.generate_one(request)));
+                    }
+                });
+            }
+        });
+        drop(sender);
+        let mut results: Vec<_> = receiver.into_iter().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// The result of one request; see [`Engine::generate`].
+    ///
+    /// # Errors
+    /// [`GenerateError::Off`] when its kind is switched off, [`GenerateError::AllFailed`] when no provider gave a
+    /// usable result; neither for copy that declares a fallback.
+    pub fn generate_one(&self, request: &Request) -> Result<Generated, GenerateError> {
+        let result = match &request.kind {
+            RequestKind::Text(text) => self.text(request, text),
+            RequestKind::Voice(voice) => self.voice(request, voice),
+            RequestKind::Image(image) => self.image(request, image),
+        };
+        // An error may come from another caller's flight, under that caller's name.
+        result.map_err(|error| match error {
+            GenerateError::AllFailed { kind, reasons, .. } => {
+                GenerateError::AllFailed { name: request.name.clone(), kind, reasons }
+            }
+            error => error,
+        })
+    }
+
+    fn text(&self, request: &Request, text: &TextRequest) -> Result<Generated, GenerateError> {
+        let made = match &self.text {
+            None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
+            Some(providers) => {
+                let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
+                self.cache.get_or_make(key(request, Some(request.seed), &models), || {
+                    self.first(request, Kind::Text, providers, |provider, context| {
+                        let (call, wanted) = (Arc::clone(provider), text.clone());
+                        let answer = self.call(provider.name(), &context, move |context| {
+                            call.generate(&wanted, context)
+                        })?;
+                        let words = guard::check_text(&answer, text.max_chars).map_err(|reason| {
+                            GenerateError::Rejected { provider: provider.name().to_owned(), reason }
+                        })?;
+                        Ok(Generated {
+                            value: GeneratedValue::Text(words),
+                            provenance: made_by(provider.name(), provider.model(), provider.synthetic()),
+                        })
+                    })
+                })
+            }
+        };
+        match (made, &text.fallback) {
+            (Err(error), Some(fallback)) => Ok(Generated {
+                value: GeneratedValue::Text(guard::clean(fallback)),
+                provenance: Provenance {
+                    provider: "fallback".to_owned(),
+                    model: String::new(),
+                    fallback: Some(error.to_string()),
+                    synthetic: false,
+                },
+            }),
+            (made, _) => made,
+        }
+    }
+
+    fn voice(&self, request: &Request, voice: &VoiceRequest) -> Result<Generated, GenerateError> {
+        let Some(providers) = &self.voice else {
+            return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
+        };
+        let models: Vec<_> =
+            providers.iter().map(|p| (p.name().to_owned(), p.model(voice, &request.locale))).collect();
+        let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
+        self.cache.get_or_make(key(request, seed, &models), || {
+            self.first(request, Kind::Voice, providers, |provider, context| {
+                let (call, wanted) = (Arc::clone(provider), voice.clone());
+                let speech: Voice =
+                    self.call(provider.name(), &context, move |context| call.generate(&wanted, context))?;
+                check_speech(&speech, voice).map_err(|reason| GenerateError::Rejected {
+                    provider: provider.name().to_owned(),
+                    reason,
+                })?;
+                let model = provider.model(voice, &request.locale);
+                Ok(Generated {
+                    value: GeneratedValue::Voice(speech),
+                    provenance: made_by(provider.name(), model, true),
+                })
+            })
+        })
+    }
+
+    fn image(&self, request: &Request, image: &ImageRequest) -> Result<Generated, GenerateError> {
+        let Some(providers) = &self.image else {
+            return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image });
+        };
+        let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
+        self.cache.get_or_make(key(request, Some(request.seed), &models), || {
+            self.first(request, Kind::Image, providers, |provider, context| {
+                let (call, wanted) = (Arc::clone(provider), image.clone());
+                let picture: Blob =
+                    self.call(provider.name(), &context, move |context| call.generate(&wanted, context))?;
+                crate::image::check_picture(&picture, image).map_err(|reason| GenerateError::Rejected {
+                    provider: provider.name().to_owned(),
+                    reason,
+                })?;
+                Ok(Generated {
+                    value: GeneratedValue::Image(picture),
+                    provenance: made_by(provider.name(), provider.model(), true),
+                })
+            })
+        })
+    }
+
+    /// The first provider's result that is usable.
+    fn first<P: ?Sized>(
+        &self,
+        request: &Request,
+        kind: Kind,
+        providers: &[Arc<P>],
+        attempt: impl Fn(&Arc<P>, Context) -> Result<Generated, GenerateError>,
+    ) -> Result<Generated, GenerateError> {
+        let end = Instant::now() + self.options.deadline;
+        let mut reasons = Vec::new();
+        for (index, provider) in providers.iter().enumerate() {
+            let left = end.saturating_duration_since(Instant::now());
+            let share = if index + 1 < providers.len() { left / 2 } else { left };
+            let context = Context {
+                name: request.name.clone(),
+                locale: request.locale.clone(),
+                seed: request.seed,
+                deadline: Instant::now() + share,
+            };
+            match attempt(provider, context) {
+                Ok(generated) => return Ok(generated),
+                Err(error) => reasons.push(error),
+            }
+        }
+        Err(GenerateError::AllFailed { name: request.name.clone(), kind, reasons })
+    }
+
+    /// `work`'s answer if it comes in time. It runs on a thread of its own, so that a provider which neither
+    /// answers nor watches its deadline holds up that thread alone, and one that panics fails alone.
+    fn call<T: Send + 'static>(
+        &self,
+        provider: &str,
+        context: &Context,
+        work: impl FnOnce(&Context) -> Result<T, GenerateError> + Send + 'static,
+    ) -> Result<T, GenerateError> {
+        let failed = |reason: &str| GenerateError::Provider {
+            provider: provider.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if self.abandoned.load(Ordering::Relaxed) >= MAX_ABANDONED {
+            return Err(failed("not asked, because too many earlier calls have still not returned"));
+        }
+        let given = context.remaining();
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (context, abandoned) = (context.clone(), Arc::clone(&self.abandoned));
+        std::thread::Builder::new()
+            .name(format!("generate {provider}"))
+            .spawn(move || {
+                let answer = catch_unwind(AssertUnwindSafe(|| work(&context)));
+                if sender.send(answer).is_err() {
+                    abandoned.fetch_sub(1, Ordering::Relaxed);
+                }
+            })
+            .map_err(|source| GenerateError::Io {
+                provider: provider.to_owned(),
+                operation: "start a thread".to_owned(),
+                source: Arc::new(source),
+            })?;
+        match receiver.recv_timeout(given + GRACE) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(failed("it panicked, which is a bug in it")),
+            Err(_) => {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
+                // An answer that slipped in meanwhile was sent with success and will not count itself out.
+                if receiver.try_recv().is_ok() {
+                    self.abandoned.fetch_sub(1, Ordering::Relaxed);
+                }
+                Err(GenerateError::Deadline { provider: provider.to_owned(), after: given })
+            }
+        }
+    }
+}
+
+fn made_by(provider: &str, model: String, synthetic: bool) -> Provenance {
+    Provenance { provider: provider.to_owned(), model, fallback: None, synthetic }
+}
+
+/// The name of a result: a digest, so that nothing of a viewer can be read from it.
+fn key(request: &Request, seed: Option<u64>, models: &[(String, String)]) -> Digest {
+    #[derive(Serialize)]
+    struct Canonical<'a> {
+        version: u32,
+        locale: &'a str,
+        seed: Option<u64>,
+        kind: &'a RequestKind,
+        models: &'a [(String, String)],
+    }
+    let canonical =
+        Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind: &request.kind, models };
+    // Struct fields and `BTreeMap`s are written in a fixed order, numbers in their shortest form.
+    let bytes = serde_json::to_vec(&canonical).expect("plain structs with string keys always serialise");
+    Digest::of(&bytes)
+}
+
+#[cfg(test)]
+mod tests;

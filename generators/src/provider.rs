@@ -1,0 +1,126 @@
+//! The three traits behind which everything that generates stands.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use vignette_templates::blob::Blob;
+use vignette_templates::generate::{ImageRequest, TextRequest, Voice, VoiceRequest};
+
+use crate::error::GenerateError;
+
+/// What is generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Copy.
+    Text,
+    /// Speech.
+    Voice,
+    /// Pictures.
+    Image,
+}
+
+impl Kind {
+    /// What a person can do who has no provider of this kind.
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            Kind::Text => "give the request a `fallback`, or a `grammar` for the offline provider",
+            Kind::Voice => {
+                "install a voice, on Debian with `apt install flite espeak-ng`, \
+                 and switch the voice provider on"
+            }
+            Kind::Image => {
+                "switch the `procedural` provider on (it is built in and needs nothing installed), \
+                 or declare a fallback picture"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Text => "text",
+            Kind::Voice => "voice",
+            Kind::Image => "image",
+        })
+    }
+}
+
+/// What a provider is told besides the request.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The request's name in the template, for messages.
+    pub name: String,
+    /// BCP 47 tag of the language to write or speak in.
+    pub locale: String,
+    /// Decides every random choice.
+    pub seed: u64,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+}
+
+impl Context {
+    /// The time that is left, zero when there is none.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Nothing while there is time left.
+    ///
+    /// # Errors
+    /// [`GenerateError::Deadline`] when there is none; providers that compute call this now and then.
+    pub fn check(&self, provider: &str, started: Instant) -> Result<(), GenerateError> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        let after = self.deadline.saturating_duration_since(started);
+        Err(GenerateError::Deadline { provider: provider.to_owned(), after })
+    }
+}
+
+/// Writes copy.
+pub trait TextProvider: Send + Sync {
+    /// A short stable name, e.g. `grammar`; part of the cache key.
+    fn name(&self) -> &str;
+    /// The model and its version; part of the cache key.
+    fn model(&self) -> String;
+    /// Whether a machine writes the words. A grammar only picks among a person's.
+    fn synthetic(&self) -> bool {
+        true
+    }
+    /// A line of copy of at most `max_chars` characters.
+    ///
+    /// # Errors
+    /// When none can be written; the engine then tries the next provider.
+    fn generate(&self, request: &TextRequest, context: &Context) -> Result<String, GenerateError>;
+}
+
+/// Speaks.
+pub trait VoiceProvider: Send + Sync {
+    /// A short stable name, e.g. `flite`; part of the cache key.
+    fn name(&self) -> &str;
+    /// The voice that speaks this request and its version; part of the cache key.
+    fn model(&self, request: &VoiceRequest, locale: &str) -> String;
+    /// Whether the seed changes what is heard. When not, all viewers share the same words' sound.
+    fn uses_seed(&self) -> bool {
+        false
+    }
+    /// The spoken words.
+    ///
+    /// # Errors
+    /// When they cannot be spoken; the engine then tries the next provider.
+    fn generate(&self, request: &VoiceRequest, context: &Context) -> Result<Voice, GenerateError>;
+}
+
+/// Draws pictures.
+pub trait ImageProvider: Send + Sync {
+    /// A short stable name, e.g. `procedural`; part of the cache key.
+    fn name(&self) -> &str;
+    /// The model and its version; part of the cache key.
+    fn model(&self) -> String;
+    /// A PNG file of exactly the size that was asked for.
+    ///
+    /// # Errors
+    /// When it cannot be drawn; the engine then tries the next provider.
+    fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError>;
+}
