@@ -1,0 +1,78 @@
+//! What a template asks to be generated.
+
+use super::read::{Either, Named};
+use super::record::record;
+use super::scalar::{Characters, FileName, Frequency, Label, Paintable, Pixels, Speed, Text};
+use super::written::{Fixed, Written};
+
+record! {
+    /// Something that is generated for each viewer.
+    pub struct Generator called "something to generate", exactly one of [text, voice, image] {
+        /// A line of copy, used as `{{name}}`.
+        pub text: Option<TextGenerator>,
+        /// Speech; `{{name.duration}}` is its length in seconds.
+        pub voice: Option<VoiceGenerator>,
+        /// A picture, used like an asset.
+        pub image: Option<ImageGenerator>,
+    }
+}
+
+record! {
+    /// A line of copy.
+    pub struct TextGenerator called "a text to generate" {
+        /// What to write, for providers that follow instructions.
+        pub prompt: Option<Written<Text>>,
+        /// Phrases for the offline provider, by rule: writing begins at `start`, and `[rule]` expands another rule.
+        pub grammar: Named<Vec<Either<Written<Text>, Phrase>>>,
+        /// The longest text that fits, in characters. Default: 120.
+        pub max_chars: Option<Fixed<Characters>>,
+        /// What is shown when no usable text comes back.
+        pub fallback: Option<Written<Text>>,
+        /// Decides every random choice. Default: everything that is asked for.
+        pub seed: Option<Written<Text>>,
+    }
+}
+
+record! {
+    /// A phrase that is chosen more or less often than others.
+    pub struct Phrase called "a phrase" {
+        /// The words, with `[rule]` where another rule expands.
+        pub say: Written<Text>,
+        /// How often it is chosen relative to its siblings. Default: 1.
+        pub weight: Option<Written<Frequency>>,
+    }
+}
+
+record! {
+    /// Speech.
+    pub struct VoiceGenerator called "a voice to generate" {
+        /// The words to speak.
+        pub say: Written<Text>,
+        /// The provider's voice. Default: its own for the language.
+        pub voice: Option<Written<Label>>,
+        /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
+        pub speed: Option<Written<Speed>>,
+        /// Decides every random choice. Default: everything that is asked for.
+        pub seed: Option<Written<Text>>,
+    }
+}
+
+record! {
+    /// A picture.
+    pub struct ImageGenerator called "an image to generate" {
+        /// What it shows.
+        pub prompt: Written<Text>,
+        /// The procedural style of the offline provider, e.g. `waves`. Default: chosen by the prompt.
+        pub style: Option<Written<Label>>,
+        /// The colours to use. Default: the provider's choice.
+        pub palette: Option<Vec<Written<Paintable>>>,
+        /// Width in pixels. Default: 960.
+        pub width: Option<Written<Pixels>>,
+        /// Height in pixels. Default: 540.
+        pub height: Option<Written<Pixels>>,
+        /// Decides every random choice. Default: everything that is asked for.
+        pub seed: Option<Written<Text>>,
+        /// The file that is shown when no picture comes back.
+        pub fallback: Option<Fixed<FileName>>,
+    }
+}
