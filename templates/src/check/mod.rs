@@ -1,6 +1,6 @@
 //! What can be known to be wrong before there is a viewer.
 
-mod layers;
+pub(crate) mod layers;
 pub(crate) mod order;
 mod variables;
 

@@ -3,7 +3,7 @@
 use super::read::{Either, Named};
 use super::record::record;
 use super::scalar::{
-    Angle, AnchorPoint, Clip, Condition, Coordinate, Ease, Extent, Factor, Fade, Flag, Fraction, ImageName, Label, List,
+    Angle, AnchorPoint, BoxSide, Clip, Condition, Coordinate, Ease, Factor, Fade, Flag, Fraction, ImageName, Label, List,
     Moment, Paintable, PathData, Pause, Position, Span, StyleName, Text, Thickness, Variable, VideoName,
 };
 use super::style::{Gradient, Outline, Style};
@@ -148,10 +148,10 @@ record! {
         pub x: Option<Written<Position>>,
         /// Where the anchor is, from the top. Percentages are of the canvas' (or group's) height.
         pub y: Option<Written<Position>>,
-        /// Width. Percentages are of the canvas' (or group's) width.
-        pub width: Option<Written<Extent>>,
-        /// Height. Percentages are of the canvas' (or group's) height.
-        pub height: Option<Written<Extent>>,
+        /// Width; a layer whose width comes out as 0 is not drawn. Percentages are of the canvas' (or group's) width.
+        pub width: Option<Written<BoxSide>>,
+        /// Height; a layer whose height comes out as 0 is not drawn. Percentages are of the canvas' (or group's) height.
+        pub height: Option<Written<BoxSide>>,
         /// The point of the box that stands at (x, y): top-left, center, …, or [50%, 100%]. Default: top-left.
         pub anchor: Option<Either<Written<AnchorPoint>, [Written<Fraction>; 2]>>,
     }

@@ -29,6 +29,3 @@ pub(crate) fn read_document(file: &str, root: &Node) -> (Option<Document>, Fault
     let document = Document::read(root, &mut reader);
     (document, reader.faults)
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ macro_rules! record {
         $(, exactly one of [$($one:ident),+ $(,)?])?
         $(, repeated by $repeat:ident)?
         {
-            $( $(#[doc = $field_doc:literal])+ $field:ident : $type:ty ),+ $(,)?
+            $( $(#[doc = $field_doc:literal])+ pub $field:ident : $type:ty ),+ $(,)?
         }
     ) => {
         $(#[doc = $doc])+

@@ -304,7 +304,7 @@ scalars! {
     LineHeight(f32), "a number", |text| number_between(text, 0.1, 10.0, "1.2 is usual").map(|n| n as f32),
         number_schema(0.1, 10.0);
     /// SVG path data.
-    PathData(String), "SVG path data", |text| unit(text, units::parse_path_data(text)).map(|_| text.to_owned()),
+    PathData(String), "SVG path data", |text| unit(text, units::check_path_data(text)).map(|_| text.to_owned()),
         json_schema!({ "type": "string", "minLength": 1 });
     /// The file of an asset, relative to the package.
     FileName(String), "a file in the package", |text| Ok(text.trim().to_owned()), json_schema!({ "type": "string" });
@@ -563,6 +563,25 @@ impl Scalar for Clip {
     fn schema() -> Schema {
         let radius = length_schema(0.0);
         json_schema!({ "anyOf": [{ "enum": ["circle", "pill", "box"] }, radius] })
+    }
+}
+
+/// A side of a box. Written as a number it is greater than 0; an expression may give 0, as for a bar that is empty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoxSide(pub Length);
+
+impl Scalar for BoxSide {
+    fn expected() -> String {
+        "a length greater than 0".into()
+    }
+    fn parse(text: &str) -> Result<Self, Mismatch> {
+        length(text, "a length of 0 or more", |value| value >= 0.0).map(BoxSide)
+    }
+    fn from_node(node: &Node) -> Result<Self, Mismatch> {
+        length(node.text().unwrap_or_default(), "a length greater than 0", |value| value > 0.0).map(BoxSide)
+    }
+    fn schema() -> Schema {
+        length_schema(0.0)
     }
 }
 
