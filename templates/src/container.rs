@@ -53,11 +53,16 @@ impl Format {
             _ if starts(b"OTTO") => Format::OpenType,
             _ if starts(b"ttcf") => Format::FontCollection,
             _ if at(4, b"ftyp") => iso_media(bytes),
-            _ if [b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|name| at(4, *name)) => Format::QuickTime,
+            _ if [b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|name| at(4, *name)) => {
+                Format::QuickTime
+            }
             _ if starts(b"ID3") => Format::Mp3,
             // An MPEG audio frame (ISO/IEC 11172-3, section 2.4.1.3): sync, then layer, bit rate and sampling rate in use.
             [0xff, second, third, ..]
-                if second & 0xe0 == 0xe0 && second & 0x06 != 0 && third >> 4 != 15 && third & 0x0c != 0x0c =>
+                if second & 0xe0 == 0xe0
+                    && second & 0x06 != 0
+                    && third >> 4 != 15
+                    && third & 0x0c != 0x0c =>
             {
                 Format::Mp3
             }
@@ -98,7 +103,9 @@ impl fmt::Display for Format {
             Format::TrueType => "a TrueType font",
             Format::OpenType => "an OpenType font",
             Format::FontCollection => "a font collection",
-            Format::Playlist(kind) => return write!(f, "a playlist ({kind}), which would lead to other files"),
+            Format::Playlist(kind) => {
+                return write!(f, "a playlist ({kind}), which would lead to other files");
+            }
             Format::Text => "plain text",
             Format::Empty => "an empty file",
             Format::Unknown => "a file of unknown format",
@@ -126,7 +133,9 @@ pub fn verify(kind: AssetKind, bytes: &[u8]) -> Result<(), String> {
         return Err(format.to_string());
     }
     match format {
-        Format::Mp4 | Format::QuickTime | Format::M4a => whole(bytes).map_err(|why| format!("{format} that {why}")),
+        Format::Mp4 | Format::QuickTime | Format::M4a => {
+            whole(bytes).map_err(|why| format!("{format} that {why}"))
+        }
         _ => Ok(()),
     }
 }
@@ -208,7 +217,9 @@ fn text(bytes: &[u8]) -> Format {
     }
     let leads = |line: &str| {
         let line = line.trim();
-        ["http://", "https://", "file://", "rtsp://", "rtmp://", "udp://"].iter().any(|scheme| line.starts_with(scheme))
+        ["http://", "https://", "file://", "rtsp://", "rtmp://", "udp://"]
+            .iter()
+            .any(|scheme| line.starts_with(scheme))
     };
     if lower.lines().take(20).any(leads) {
         return Format::Playlist("M3U");
@@ -230,12 +241,32 @@ mod tests {
             ("mp3", b"\xff\xfb\x90\x64", "an MP3 sound"),
             ("svg", b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- x --><SVG xmlns='x'/>", "an SVG picture"),
             ("html", b"<!doctype html><html>", "plain text"),
-            ("hls", b"#EXTM3U\n#EXT-X-VERSION:3\nfile:///etc/passwd", "a playlist (M3U), which would lead to other files"),
-            ("dash", b"<?xml version=\"1.0\"?>\n<MPD>", "a playlist (MPEG-DASH), which would lead to other files"),
+            (
+                "hls",
+                b"#EXTM3U\n#EXT-X-VERSION:3\nfile:///etc/passwd",
+                "a playlist (M3U), which would lead to other files",
+            ),
+            (
+                "dash",
+                b"<?xml version=\"1.0\"?>\n<MPD>",
+                "a playlist (MPEG-DASH), which would lead to other files",
+            ),
             ("sdp", b"v=0\r\no=- 0 0 IN IP4 127.0.0.1", "a playlist (SDP), which would lead to other files"),
-            ("concat", b"ffconcat version 1.0\nfile '/etc/passwd'", "a playlist (concat), which would lead to other files"),
-            ("pls", b"[playlist]\nFile1=http://127.0.0.1/", "a playlist (PLS), which would lead to other files"),
-            ("urls", b"# mine\nhttp://127.0.0.1:80/a.mp4\n", "a playlist (M3U), which would lead to other files"),
+            (
+                "concat",
+                b"ffconcat version 1.0\nfile '/etc/passwd'",
+                "a playlist (concat), which would lead to other files",
+            ),
+            (
+                "pls",
+                b"[playlist]\nFile1=http://127.0.0.1/",
+                "a playlist (PLS), which would lead to other files",
+            ),
+            (
+                "urls",
+                b"# mine\nhttp://127.0.0.1:80/a.mp4\n",
+                "a playlist (M3U), which would lead to other files",
+            ),
             ("heic", b"\0\0\0\x18ftypheic", "a HEIF or AVIF picture"),
             ("empty", b"", "an empty file"),
             ("noise", b"\x01\x02\x03\x80", "a file of unknown format"),

@@ -47,7 +47,8 @@ impl Contract {
     /// # Errors
     /// What is wrong with the schema itself, each fault at its place.
     pub(crate) fn read(raw: Option<&RawSchema>, file: &str) -> Result<Self, Faults> {
-        let mut schema = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object" });
+        let mut schema =
+            json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object" });
         let mut faults = Faults::new();
         if let (Some(raw), Some(fields)) = (raw, schema.as_object_mut()) {
             let given = raw.value.as_object().cloned().unwrap_or_default();
@@ -60,7 +61,10 @@ impl Contract {
             check_properties(raw, &mut faults);
             if let Err(error) = jsonschema::draft202012::meta::validate(&raw.value) {
                 let place = raw.place_of(error.instance_path().as_str());
-                faults.push(Fault::new(&place, format!("this is not JSON Schema: {}", shortened(&error.to_string()))));
+                faults.push(Fault::new(
+                    &place,
+                    format!("this is not JSON Schema: {}", shortened(&error.to_string())),
+                ));
             }
         }
         if !faults.is_empty() {
@@ -150,7 +154,10 @@ fn check_references(schema: &Value, pointer: String, raw: &RawSchema, faults: &m
                 let outside = matches!(name.as_str(), "$ref" | "$dynamicRef")
                     && value.as_str().is_some_and(|target| !target.starts_with('#'));
                 if outside || (name == "$id" && value.is_string()) {
-                    let fault = Fault::new(&raw.place_of(&below), format!("`{name}` cannot lead outside the template"));
+                    let fault = Fault::new(
+                        &raw.place_of(&below),
+                        format!("`{name}` cannot lead outside the template"),
+                    );
                     faults.push(fault.hint("write \"#/$defs/name\" and put the schema there"));
                 }
                 check_references(value, below, raw, faults);
@@ -168,7 +175,8 @@ fn check_references(schema: &Value, pointer: String, raw: &RawSchema, faults: &m
 /// Checks what JSON Schema leaves open but a template means: required fields that have a schema, defaults that hold.
 fn check_properties(raw: &RawSchema, faults: &mut Faults) {
     let Some(properties) = raw.value.get("properties").and_then(Value::as_object) else { return };
-    for (index, name) in raw.value.get("required").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (index, name) in raw.value.get("required").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
         let Some(name) = name.as_str().filter(|name| !properties.contains_key(*name)) else { continue };
         let at = raw.place_of(&format!("/required/{index}"));
         let fault = Fault::new(&at, format!("`{}` is required but not among `properties`", shortened(name)));
@@ -194,7 +202,11 @@ fn collect_personal(schema: &Value, pointer: String, personal: &mut BTreeSet<Str
         personal.insert(pointer.clone());
     }
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        collect_personal(property, format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), personal);
+        collect_personal(
+            property,
+            format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+            personal,
+        );
     }
     if let Some(items) = schema.get("items") {
         collect_personal(items, format!("{pointer}/*"), personal);
@@ -253,7 +265,10 @@ fn bound(value: &Value, at: &At, depth: usize, faults: &mut Faults) {
     }
     match value {
         Value::String(text) if text.len() > MAX_FIELD_BYTES => {
-            let message = format!("the text has {} bytes, more than the {MAX_FIELD_BYTES} allowed in one field", text.len());
+            let message = format!(
+                "the text has {} bytes, more than the {MAX_FIELD_BYTES} allowed in one field",
+                text.len()
+            );
             faults.push(Fault::new(at, message).found(text));
         }
         Value::Array(items) => {
@@ -305,7 +320,8 @@ fn explain(error: &jsonschema::ValidationError<'_>, root: &At) -> Fault {
             return Fault::new(&at, format!("the field `{name}` is missing"));
         }
         K::AdditionalProperties { unexpected } | K::UnevaluatedProperties { unexpected } => {
-            let names: Vec<String> = unexpected.iter().take(8).map(|name| format!("`{}`", shortened(name))).collect();
+            let names: Vec<String> =
+                unexpected.iter().take(8).map(|name| format!("`{}`", shortened(name))).collect();
             return Fault::new(&at, format!("unknown field {}", names.join(", ")));
         }
         K::Type { kind } => match kind {
@@ -316,7 +332,8 @@ fn explain(error: &jsonschema::ValidationError<'_>, root: &At) -> Fault {
             }
         },
         K::Enum { options } => {
-            let known: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let known: Vec<&str> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let shown = shortened(&options.to_string());
             let hint = error.instance().as_str().and_then(|found| crate::fault::closest(found, &known));
             return Fault::new(&at, format!("expected one of {shown}"))

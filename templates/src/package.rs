@@ -160,16 +160,19 @@ impl Package {
             }
             false => path.to_owned(),
         };
-        let text = read_template(&file).map_err(|message| Fault::new(&At::file(&file.display().to_string()), message))?;
+        let text = read_template(&file)
+            .map_err(|message| Fault::new(&At::file(&file.display().to_string()), message))?;
         let root = match file.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
             Some(parent) => parent,
             None => Path::new("."),
         };
-        let mut files = Directory::new(root).map_err(|error| Fault::new(&at, format!("cannot be opened: {error}")))?;
+        let mut files =
+            Directory::new(root).map_err(|error| Fault::new(&at, format!("cannot be opened: {error}")))?;
         for folder in &options.assets {
             let at = At::file(&folder.display().to_string());
-            files = files.and(folder).map_err(|error| Fault::new(&at, format!("cannot be opened: {error}")))?;
+            files =
+                files.and(folder).map_err(|error| Fault::new(&at, format!("cannot be opened: {error}")))?;
         }
         if let Some(has_font_family) = &options.has_font_family {
             files = files.with_fonts(has_font_family.clone());

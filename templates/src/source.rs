@@ -115,7 +115,8 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Node, Faults> {
     let file: Arc<str> = file.into();
     if text.len() > MAX_BYTES {
         let at = At::file(&file);
-        let fault = Fault::new(&at, format!("the file has {} bytes, more than the {MAX_BYTES} allowed", text.len()));
+        let fault =
+            Fault::new(&at, format!("the file has {} bytes, more than the {MAX_BYTES} allowed", text.len()));
         return Err(fault.hint("keep media and data out of the template").into());
     }
     let text = match std::str::from_utf8(text) {
@@ -129,7 +130,11 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Node, Faults> {
     };
     let is_json = file.to_lowercase().ends_with(".json");
     let mut tree = Tree::new(file);
-    if is_json { json::read(text, &mut tree) } else { yaml::read(text, &mut tree) }
+    if is_json {
+        json::read(text, &mut tree)
+    } else {
+        yaml::read(text, &mut tree)
+    }
     tree.finish()
 }
 
@@ -333,9 +338,24 @@ mod tests {
             ("comment only", "t.yaml", "# nothing\n", "t.yaml: the file is empty"),
             ("tab", "t.yaml", "a:\n\t- b", "t.yaml:2:"),
             ("unclosed", "t.yaml", "a: [1, 2", "t.yaml:1:"),
-            ("twice", "t.yaml", "a: 1\nb: 2\na: 3\n", "t.yaml:3:1: a: the field `a` is given twice, first on line 1"),
-            ("twice inside", "t.yaml", "x:\n  - {b: 1, b: 2}", "t.yaml:2:12: x[0].b: the field `b` is given twice"),
-            ("anchor", "t.yaml", "a: &x 1\nb: 2", "t.yaml:1:7: a: anchors and aliases (`&`, `*`) are not supported"),
+            (
+                "twice",
+                "t.yaml",
+                "a: 1\nb: 2\na: 3\n",
+                "t.yaml:3:1: a: the field `a` is given twice, first on line 1",
+            ),
+            (
+                "twice inside",
+                "t.yaml",
+                "x:\n  - {b: 1, b: 2}",
+                "t.yaml:2:12: x[0].b: the field `b` is given twice",
+            ),
+            (
+                "anchor",
+                "t.yaml",
+                "a: &x 1\nb: 2",
+                "t.yaml:1:7: a: anchors and aliases (`&`, `*`) are not supported",
+            ),
             ("alias", "t.yaml", "a: &x 1\nb: *x", "t.yaml:1:7: a: anchors and aliases"),
             ("laughs", "t.yaml", "a: &a [x,x]\nb: &b [*a,*a]", "t.yaml:1:7: a: anchors and aliases"),
             ("tag", "t.yaml", "a: !!python/object x", "t.yaml:1:"),

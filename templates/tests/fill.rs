@@ -70,7 +70,8 @@ fn a_viewers_words_are_no_grammar() {
 #[test]
 fn scenes_follow_one_another_on_the_frame_grid() {
     let video = everything(None);
-    let scenes: Vec<(&str, u32)> = video.scenes.iter().map(|scene| (scene.name.as_str(), scene.frames)).collect();
+    let scenes: Vec<(&str, u32)> =
+        video.scenes.iter().map(|scene| (scene.name.as_str(), scene.frames)).collect();
     // 3.21 s of speech and 0.5 s of silence cover 112 frames at 30 fps.
     assert_eq!(scenes, [("hello", 112), ("list", 60), ("bye[0]", 12), ("bye[1]", 12)]);
     assert_eq!(video.frames(), 196);
@@ -124,7 +125,9 @@ fn repeats_see_their_entries() {
     let video = everything(None);
     let layers = &video.scenes[1].layers;
     assert_eq!(layers.len(), 4);
-    let LayerKind::Rect { fill: Some(Paint::Linear { angle, stops }), radius, .. } = &layers[0].kind else { panic!() };
+    let LayerKind::Rect { fill: Some(Paint::Linear { angle, stops }), radius, .. } = &layers[0].kind else {
+        panic!()
+    };
     assert_eq!((*angle, *radius), (135.0, 24.0));
     let offsets: Vec<f32> = stops.iter().map(|stop| stop.offset).collect();
     assert_eq!(offsets, [0.0, 0.3, 1.0]);
@@ -175,7 +178,10 @@ fn sound_and_captions_stand_where_their_scenes_do() {
         names
     };
     // The photo and the backdrop are the same bytes here, and one asset.
-    assert_eq!(names, ["assets.brand", "assets.music", "assets.office", "assets.photo", "generate.narration"]);
+    assert_eq!(
+        names,
+        ["assets.brand", "assets.music", "assets.office", "assets.photo", "generate.narration"]
+    );
     assert_eq!(video.generated.keys().collect::<Vec<_>>(), ["backdrop", "hook", "narration"]);
 }
 
@@ -190,7 +196,8 @@ fn a_rendition_has_its_own_size_and_overrides() {
 
     let template = open(EVERYTHING);
     let data = template.data("maria", maria()).unwrap();
-    let faults = fill(&template, &data, &generated(), Fill { rendition: Some("storry") }, &world()).unwrap_err();
+    let faults =
+        fill(&template, &data, &generated(), Fill { rendition: Some("storry") }, &world()).unwrap_err();
     assert_eq!(
         faults.to_string(),
         "t.yaml:1:1: renditions: unknown rendition `storry`\n  hint: did you mean `story`?"
@@ -212,7 +219,12 @@ fn another_viewer_sees_another_video() {
     assert_eq!(video.scenes[0].frames, 60, "never shorter than `min`");
     assert_eq!(video.audio.len(), 2, "the sound of a scene that is not shown is not heard");
     let warnings: Vec<String> = filled.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["t.yaml:31:19: assets.photo.image: the fallback is shown: the file that the data names cannot be used"]);
+    assert_eq!(
+        warnings,
+        [
+            "t.yaml:31:19: assets.photo.image: the fallback is shown: the file that the data names cannot be used"
+        ]
+    );
     assert!(video.assets.values().any(|asset| asset.blob.bytes().as_ref() == support::SVG));
 }
 
@@ -227,7 +239,10 @@ fn a_missing_generator_uses_its_fallback_or_says_so() {
     assert_eq!(filled.value.generated["hook"].provider, "fallback");
     answers.remove("narration");
     let faults = fill(&template, &data, &answers, Fill::default(), &world()).unwrap_err().to_string();
-    assert!(faults.starts_with("t.yaml:42:3: generate.narration: `narration` was not generated\n"), "{faults}");
+    assert!(
+        faults.starts_with("t.yaml:42:3: generate.narration: `narration` was not generated\n"),
+        "{faults}"
+    );
 }
 
 #[test]
@@ -314,7 +329,10 @@ fn a_file_that_data_names_is_held_to_the_same_rules() {
     let text = EVERYTHING.replace(", fallback: assets/person.svg", "");
     let template = open(&text);
     for (photo, expected) in [
-        ("../../etc/passwd", "t.yaml:31:19: assets.photo.image: \"../../etc/passwd\": the file name is not allowed: `..` would leave the package"),
+        (
+            "../../etc/passwd",
+            "t.yaml:31:19: assets.photo.image: \"../../etc/passwd\": the file name is not allowed: `..` would leave the package",
+        ),
         ("/etc/passwd", "\"/etc/passwd\": the file name is not allowed: it is absolute"),
         ("http://169.254.169.254/x.png", "it is a URL"),
         ("none.png", "there is no such file in the package"),

@@ -81,7 +81,8 @@ fn check_layer(layer: &Layer, renditions: &[&str], faults: &mut Faults) {
     let kind = layer.kind();
     let mut misplaced = |given: bool, field: &str, kinds: &[&str]| {
         if given && !kinds.contains(&kind) {
-            let fault = Fault::new(&layer.here.within(field), format!("a layer with `{kind}` has no `{field}`"));
+            let fault =
+                Fault::new(&layer.here.within(field), format!("a layer with `{kind}` has no `{field}`"));
             let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
             faults.push(fault.hint(format!("`{field}` is for {}", kinds.join(" and "))));
         }
@@ -142,7 +143,10 @@ fn check_passages(enter: Option<&Passage>, exit: Option<&Passage>, faults: &mut 
         {
             faults.push(Fault::new(&fade.at, format!("expected `{word}` here")));
         }
-        let parts = passage.fade.is_some() || passage.slide.is_some() || passage.scale.is_some() || passage.wipe.is_some();
+        let parts = passage.fade.is_some()
+            || passage.slide.is_some()
+            || passage.scale.is_some()
+            || passage.wipe.is_some();
         if !parts {
             let fault = Fault::new(&passage.here, "this says not how the layer moves");
             faults.push(fault.hint("add `fade`, `slide`, `scale` or `wipe`"));
@@ -179,8 +183,11 @@ fn check_style_colors(style: &Style, faults: &mut Faults) {
 
 fn check_paint(paint: &Either<Written<Paintable>, Gradient>, faults: &mut Faults) {
     let Either::Full(gradient) = paint else { return };
-    let stops: Option<&Vec<Either<Written<Paintable>, Stop>>> =
-        gradient.linear.as_ref().map(|linear| &linear.stops).or(gradient.radial.as_ref().map(|radial| &radial.stops));
+    let stops: Option<&Vec<Either<Written<Paintable>, Stop>>> = gradient
+        .linear
+        .as_ref()
+        .map(|linear| &linear.stops)
+        .or(gradient.radial.as_ref().map(|radial| &radial.stops));
     if stops.is_some_and(|stops| stops.len() < 2) {
         faults.push(Fault::new(&gradient.here, "a gradient needs at least two colours"));
     }
@@ -206,7 +213,9 @@ fn check_styles(document: &Document, faults: &mut Faults) {
 fn check_text(text: &TextGenerator, faults: &mut Faults) {
     if text.prompt.is_none() && text.grammar.entries.is_empty() && text.grammar.faulty.is_empty() {
         let fault = Fault::new(&text.here, "a text to generate needs a `prompt` or a `grammar`");
-        faults.push(fault.hint("a `grammar` needs no account: grammar: { start: [\"Hello, {{first_name}}\"] }"));
+        faults.push(
+            fault.hint("a `grammar` needs no account: grammar: { start: [\"Hello, {{first_name}}\"] }"),
+        );
     }
     let rules: Vec<&str> = text.grammar.names().collect();
     if !rules.is_empty() && !rules.contains(&"start") {
@@ -246,7 +255,10 @@ fn check_text(text: &TextGenerator, faults: &mut Faults) {
         }
     }
     if let Some(rule) = left.first() {
-        let fault = Fault::new(&text.here.within("grammar"), format!("the rule `{rule}` expands itself without an end"));
+        let fault = Fault::new(
+            &text.here.within("grammar"),
+            format!("the rule `{rule}` expands itself without an end"),
+        );
         faults.push(fault.hint("a rule may use rules that do not lead back to it"));
     }
 }

@@ -201,7 +201,13 @@ pub(crate) fn name_of(
     if let Some(made) = generator
         && !matches!(kind, NameKind::Scene | NameKind::Style | NameKind::Font)
     {
-        let other = if made.text.is_some() { "text" } else if made.voice.is_some() { "voice" } else { "image" };
+        let other = if made.text.is_some() {
+            "text"
+        } else if made.voice.is_some() {
+            "voice"
+        } else {
+            "image"
+        };
         let hint = (kind == NameKind::Sound && other == "voice").then(|| format!("write `voice: {shown}`"));
         return Err((format!("the generated `{shown}` is {}, not {}", article(other), article(what)), hint));
     }
@@ -214,7 +220,12 @@ pub(crate) fn name_of(
             .map(|(name, ..)| name.as_str())
     };
     let made = |wanted: fn(&crate::template::generate::Generator) -> bool| {
-        document.generate.entries.iter().filter(move |(.., made)| wanted(made)).map(|(name, ..)| name.as_str())
+        document
+            .generate
+            .entries
+            .iter()
+            .filter(move |(.., made)| wanted(made))
+            .map(|(name, ..)| name.as_str())
     };
     let known: Vec<&str> = match kind {
         NameKind::Image => of_kind(&[AssetKind::Image]).chain(made(|made| made.image.is_some())).collect(),
@@ -269,11 +280,14 @@ impl Checker<'_> {
     }
 
     fn locale_is_data(&mut self) {
-        let Some(Written { at, form: Form::Expression { expression, .. } }) = &self.document.locale else { return };
+        let Some(Written { at, form: Form::Expression { expression, .. } }) = &self.document.locale else {
+            return;
+        };
         for reference in expression.references() {
             if reference.path.first().is_some_and(|root| !self.scope.is_property(root)) {
                 let fault = Fault::new(at, "the language can depend on the viewer's data only");
-                self.faults.push(fault.hint("it is needed before `vars`, `strings` and `generate` are filled"));
+                self.faults
+                    .push(fault.hint("it is needed before `vars`, `strings` and `generate` are filled"));
             }
         }
     }

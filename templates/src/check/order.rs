@@ -53,7 +53,10 @@ pub(crate) fn order(document: &Document) -> Result<Vec<Item>, Faults> {
             // `{{vars}}` as a whole is everything under it.
             let whole = matches!(used.as_str(), "vars" | "t");
             let range = match whole {
-                true => index_of.range(used.as_str()..).filter(|(key, _)| key.starts_with(&format!("{used}."))).collect(),
+                true => index_of
+                    .range(used.as_str()..)
+                    .filter(|(key, _)| key.starts_with(&format!("{used}.")))
+                    .collect(),
                 false => index_of.get_key_value(used.as_str()).into_iter().collect::<Vec<_>>(),
             };
             for (_, other) in range {
@@ -62,7 +65,8 @@ pub(crate) fn order(document: &Document) -> Result<Vec<Item>, Faults> {
             }
         }
     }
-    let mut ready: std::collections::VecDeque<usize> = (0..items.len()).filter(|index| waits[*index] == 0).collect();
+    let mut ready: std::collections::VecDeque<usize> =
+        (0..items.len()).filter(|index| waits[*index] == 0).collect();
     let mut order = Vec::with_capacity(items.len());
     while let Some(index) = ready.pop_front() {
         order.push(items[index].0);
@@ -80,7 +84,8 @@ pub(crate) fn order(document: &Document) -> Result<Vec<Item>, Faults> {
     loop {
         let last = round[round.len() - 1];
         let uses = &items[last].3;
-        let next = uses.iter().filter_map(|used| index_of.get(used.as_str())).find(|index| waits[**index] > 0);
+        let next =
+            uses.iter().filter_map(|used| index_of.get(used.as_str())).find(|index| waits[**index] > 0);
         let Some(next) = next else { break };
         if let Some(start) = round.iter().position(|index| index == next) {
             round.drain(..start);
@@ -90,7 +95,8 @@ pub(crate) fn order(document: &Document) -> Result<Vec<Item>, Faults> {
     }
     let names: Vec<String> =
         round.iter().chain(round.first()).take(9).map(|index| format!("`{}`", items[*index].1)).collect();
-    let fault = Fault::new(items[round[0]].2, format!("these use each other in a circle: {}", names.join(" → ")));
+    let fault =
+        Fault::new(items[round[0]].2, format!("these use each other in a circle: {}", names.join(" → ")));
     Err(fault.hint("let one of them do without the other").into())
 }
 

@@ -64,8 +64,14 @@ impl<'a> Scope<'a> {
         let (_, optional) = self.resolve(path)?;
         match optional {
             Some(name) if !guarded => Err((
-                format!("the variable `{}` can be missing: `{name}` is neither required nor has a default", shown(path)),
-                Some(format!("write {{{{default {} \"…\"}}}}, or give it a `default` in the data's schema", shown(path))),
+                format!(
+                    "the variable `{}` can be missing: `{name}` is neither required nor has a default",
+                    shown(path)
+                ),
+                Some(format!(
+                    "write {{{{default {} \"…\"}}}}, or give it a `default` in the data's schema",
+                    shown(path)
+                )),
             )),
             _ => Ok(()),
         }
@@ -108,14 +114,17 @@ impl<'a> Scope<'a> {
                     format!("the image `{root}` has no text"),
                     Some(format!("write `image: {root}` in a layer to show it")),
                 )),
-                _ => Err((format!("unknown variable `{}`", shown(path)), Some(format!("`{root}` is a text")))),
+                _ => {
+                    Err((format!("unknown variable `{}`", shown(path)), Some(format!("`{root}` is a text"))))
+                }
             };
         }
         if self.is_property(root) {
             return self.walk(Shape::Data(self.schema), None, path, path);
         }
         let properties = self.schema.get("properties").and_then(Value::as_object);
-        let mut known: Vec<String> = properties.into_iter().flat_map(|fields| fields.keys().cloned()).collect();
+        let mut known: Vec<String> =
+            properties.into_iter().flat_map(|fields| fields.keys().cloned()).collect();
         known.extend(self.loops.iter().flatten().map(|(name, _)| name.clone()));
         known.extend(self.document.generate.names().map(str::to_owned));
         known.extend(self.document.vars.names().map(|name| format!("vars.{name}")));
@@ -138,10 +147,14 @@ impl<'a> Scope<'a> {
                 Shape::Data(schema) => follow(schema, self.schema),
                 Shape::Any => return Ok((Shape::Any, optional)),
                 Shape::Plain => {
-                    return Err((format!("unknown variable `{}`", shown(path)), Some("it has no fields".into())));
+                    return Err((
+                        format!("unknown variable `{}`", shown(path)),
+                        Some("it has no fields".into()),
+                    ));
                 }
             };
-            if let (Some(items), true) = (schema.get("items"), step.bytes().all(|byte| byte.is_ascii_digit())) {
+            if let (Some(items), true) = (schema.get("items"), step.bytes().all(|byte| byte.is_ascii_digit()))
+            {
                 // A list may always be shorter than the index.
                 optional.get_or_insert_with(|| shortened(step));
                 shape = Shape::Data(items);

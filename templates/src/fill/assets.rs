@@ -66,7 +66,11 @@ impl<'a> Filler<'a> {
         };
         let name = self.get(written)?.0;
         let (message, found, hint) = match name.is_empty() {
-            true => ("no file is named".to_owned(), None, "give the data a value, or the asset a `fallback`".to_owned()),
+            true => (
+                "no file is named".to_owned(),
+                None,
+                "give the data a value, or the asset a `fallback`".to_owned(),
+            ),
             false => match file(self.world, kind, &name) {
                 Ok(blob) => return Some(blob),
                 Err(refusal) => refusal,
@@ -77,7 +81,8 @@ impl<'a> Filler<'a> {
             Some(fallback) => {
                 // The message would show a value of the viewer's data, and warnings may be kept.
                 let plain = written.plain().is_some();
-                let reason = if plain { fault.message } else { "the file that the data names cannot be used".into() };
+                let reason =
+                    if plain { fault.message } else { "the file that the data names cannot be used".into() };
                 self.warnings.push(Fault::new(&written.at, format!("the fallback is shown: {reason}")));
                 self.read(&fallback.at, kind, &fallback.value.0)
             }
@@ -127,7 +132,10 @@ impl<'a> Filler<'a> {
     }
 
     /// The font called `name`: an asset, or a family of the engine's library.
-    pub(super) fn font(&mut self, written: &Written<crate::template::scalar::FontName>) -> Option<FontSource> {
+    pub(super) fn font(
+        &mut self,
+        written: &Written<crate::template::scalar::FontName>,
+    ) -> Option<FontSource> {
         let name = self.get(written)?.0;
         if let Err((message, hint)) = name_of(self.template.document(), self.world, NameKind::Font, &name) {
             self.faults.push(Fault::new(&written.at, message).hint_if(hint));

@@ -22,7 +22,9 @@ impl Filler<'_> {
         let document = self.template.document();
         let mut cues = match &document.captions {
             None => return Vec::new(),
-            Some(Either::Short(list)) => list.iter().filter_map(|caption| self.caption(caption, shown)).collect(),
+            Some(Either::Short(list)) => {
+                list.iter().filter_map(|caption| self.caption(caption, shown)).collect()
+            }
             Some(Either::Full(source)) => self.spoken(source, audio),
         };
         let end = self.rate.time_of(shown.frames);
@@ -58,7 +60,8 @@ impl Filler<'_> {
         let said = self.said(&name).unwrap_or_default();
         let mut cues = Vec::new();
         for clip in audio.iter().filter(|clip| clip.asset == digest) {
-            let heard_until = clip.duration.map_or(voice.duration, |length| length + clip.skip).min(voice.duration);
+            let heard_until =
+                clip.duration.map_or(voice.duration, |length| length + clip.skip).min(voice.duration);
             for (start, end, text) in phrases(voice, &said) {
                 if start >= clip.skip && start < heard_until {
                     let moved = clip.start - clip.skip;
@@ -170,7 +173,8 @@ fn units(text: &str) -> Vec<String> {
 }
 
 fn is_closing(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '。' | '、' | '！' | '？' | '，' | '」' | '』' | '）' | '.' | ',' | '!' | '?')
+    character.is_whitespace()
+        || matches!(character, '。' | '、' | '！' | '？' | '，' | '」' | '』' | '）' | '.' | ',' | '!' | '?')
 }
 
 fn is_wide(character: char) -> bool {
@@ -202,7 +206,9 @@ fn lines(text: &str) -> String {
         }
     }
     match best {
-        Some((_, split)) => format!("{}\n{}", units[..split].concat().trim_end(), units[split..].concat().trim()),
+        Some((_, split)) => {
+            format!("{}\n{}", units[..split].concat().trim_end(), units[split..].concat().trim())
+        }
         None => text.to_owned(),
     }
 }
@@ -218,7 +224,11 @@ mod tests {
             start: Time::from_seconds(*start),
             end: Time::from_seconds(*end),
         });
-        Voice { audio: Blob::new(&b"RIFF"[..]), duration: Time::from_seconds(seconds), words: words.collect() }
+        Voice {
+            audio: Blob::new(&b"RIFF"[..]),
+            duration: Time::from_seconds(seconds),
+            words: words.collect(),
+        }
     }
 
     #[test]
@@ -226,7 +236,8 @@ mod tests {
         let voice = voice(&[("Hello", 0, 1), ("Maria.", 1, 2), ("Good", 3, 4), ("day!", 4, 5)], 6);
         let found = phrases(&voice, "Hello Maria. Good day!");
         let expected = [(0, 2, "Hello Maria."), (3, 5, "Good day!")];
-        let expected = expected.map(|(a, b, text)| (Time::from_seconds(a), Time::from_seconds(b), text.to_owned()));
+        let expected =
+            expected.map(|(a, b, text)| (Time::from_seconds(a), Time::from_seconds(b), text.to_owned()));
         assert_eq!(found, expected);
     }
 
@@ -241,9 +252,13 @@ mod tests {
         for (_, _, text) in phrases(&voice, &long) {
             assert!(text.lines().count() <= 2 && text.lines().all(|line| columns(line) <= LINE), "{text}");
         }
-        let japanese = "今日は田中さんの学習の進み具合を一緒に見ていきましょう。とてもよくできました。".repeat(4);
+        let japanese =
+            "今日は田中さんの学習の進み具合を一緒に見ていきましょう。とてもよくできました。".repeat(4);
         let found = phrases(&voice, &japanese);
-        assert!(found.iter().all(|(_, _, text)| text.lines().all(|line| columns(line) <= LINE + 2)), "{found:?}");
+        assert!(
+            found.iter().all(|(_, _, text)| text.lines().all(|line| columns(line) <= LINE + 2)),
+            "{found:?}"
+        );
         let joined: String = found.iter().map(|(_, _, text)| text.replace('\n', "")).collect();
         assert_eq!(joined, japanese);
     }

@@ -89,9 +89,7 @@ impl Filler<'_> {
         let start = match &layer.at {
             Some(at) => match self.get(at)?.0 {
                 // From the end, so that a negative time is as far from it as a positive one from the start.
-                moment if is_negative(moment) => {
-                    i64::from(stage.scene_frames) - self.frames(negated(moment))
-                }
+                moment if is_negative(moment) => i64::from(stage.scene_frames) - self.frames(negated(moment)),
                 moment => self.frames(moment),
             },
             None => i64::from(stage.span.start),
@@ -107,7 +105,8 @@ impl Filler<'_> {
         let span = FrameRange { start: inside(start), end: inside(end) };
         if span.is_empty() {
             let at = layer.at.as_ref().map_or(&layer.here, |at| &at.at);
-            let fault = Fault::new(at, "the layer is never seen: it starts when its scene or group has ended");
+            let fault =
+                Fault::new(at, "the layer is never seen: it starts when its scene or group has ended");
             self.warnings.push(fault.hint("let it start earlier, or the scene last longer"));
             return None;
         }
@@ -141,11 +140,15 @@ impl Filler<'_> {
             None => anchor[1] * stage.height,
         };
         let width = match width {
-            Some(width) => Some(self.get(width).and_then(|length| self.px(&width.at, length.0, stage.width, None))?),
+            Some(width) => {
+                Some(self.get(width).and_then(|length| self.px(&width.at, length.0, stage.width, None))?)
+            }
             None => None,
         };
         let height = match height {
-            Some(height) => Some(self.get(height).and_then(|length| self.px(&height.at, length.0, stage.height, None))?),
+            Some(height) => {
+                Some(self.get(height).and_then(|length| self.px(&height.at, length.0, stage.height, None))?)
+            }
             None => None,
         };
         // A bar that is empty has no width: nothing to draw, and no fault.
@@ -181,7 +184,13 @@ impl Filler<'_> {
             let asset = self.asset(&name.at, NameKind::Video, &video.0)?;
             let start = self.opt(&layer.start).map_or(Time::ZERO, |start| self.time(start.0));
             let repeat = self.opt(&layer.r#loop).is_some_and(|repeat| repeat.0);
-            return Some(LayerKind::Video { asset, fit: self.fit(layer), focus: self.focus(layer)?, start, repeat });
+            return Some(LayerKind::Video {
+                asset,
+                fit: self.fit(layer),
+                focus: self.focus(layer)?,
+                start,
+                repeat,
+            });
         }
         if let Some(path) = &layer.path {
             let data = self.get(&path.data)?.0;
@@ -213,7 +222,8 @@ impl Filler<'_> {
         }
         if let Some(ellipse) = &layer.ellipse {
             let fill = ellipse.fill.as_ref().and_then(|fill| self.paint(fill));
-            let stroke = ellipse.stroke.as_ref().and_then(|stroke| self.stroke(stroke, stage.shorter(), None));
+            let stroke =
+                ellipse.stroke.as_ref().and_then(|stroke| self.stroke(stroke, stage.shorter(), None));
             return Some(LayerKind::Ellipse { fill, stroke });
         }
         let inner = Stage {
@@ -236,7 +246,8 @@ impl Filler<'_> {
         }
         for (index, side) in [(2, "width"), (3, "height")] {
             if view_box[index] <= 0.0 {
-                let fault = Fault::new(&written[index].at, format!("the {side} of a view box is greater than 0"));
+                let fault =
+                    Fault::new(&written[index].at, format!("the {side} of a view box is greater than 0"));
                 self.faults.push(fault.hint("write [x, y, width, height]"));
                 return None;
             }
@@ -253,7 +264,9 @@ impl Filler<'_> {
     }
 
     fn shadow(&mut self, shadow: &written::Shadow, stage: &Stage) -> Option<Shadow> {
-        let color = self.opt(&shadow.color).map_or(crate::video::Color { r: 0, g: 0, b: 0, a: 0x88 }, |color| color.0);
+        let color = self
+            .opt(&shadow.color)
+            .map_or(crate::video::Color { r: 0, g: 0, b: 0, a: 0x88 }, |color| color.0);
         let x = self.offset(&shadow.x, stage.width)?;
         let y = self.offset(&shadow.y, stage.height)?;
         let blur = match &shadow.blur {
@@ -266,7 +279,11 @@ impl Filler<'_> {
         Some(Shadow { color, offset: [x, y], blur })
     }
 
-    fn offset(&mut self, written: &Option<Written<crate::template::scalar::Position>>, whole: f32) -> Option<f32> {
+    fn offset(
+        &mut self,
+        written: &Option<Written<crate::template::scalar::Position>>,
+        whole: f32,
+    ) -> Option<f32> {
         match written {
             Some(written) => {
                 let length = self.get(written)?.0;

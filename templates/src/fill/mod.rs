@@ -153,7 +153,8 @@ impl Filler<'_> {
         for layer in scene.layers.as_deref().unwrap_or_default() {
             self.layers(layer, &stage, &mut layers);
         }
-        let name = scene.name.as_ref().map_or_else(|| scene.here.path.to_string(), |name| name.value.0.clone());
+        let name =
+            scene.name.as_ref().map_or_else(|| scene.here.path.to_string(), |name| name.value.0.clone());
         Some(Scene { name, frames, background, layers, transition })
     }
 
@@ -187,7 +188,8 @@ impl Filler<'_> {
                         spoken.as_seconds(),
                         max.as_seconds()
                     );
-                    self.warnings.push(Fault::new(&fitted.here, message).hint("let it say less, or raise `max`"));
+                    self.warnings
+                        .push(Fault::new(&fitted.here, message).hint("let it say less, or raise `max`"));
                 }
                 let length = min.map_or(spoken + pad, |min| min.max(spoken + pad));
                 let length = max.map_or(length, |max| max.min(length));
@@ -198,7 +200,11 @@ impl Filler<'_> {
         match u32::try_from(frames) {
             Ok(frames) if frames >= 1 && u64::from(frames) <= most => Some(frames),
             _ => {
-                let message = if frames == 0 { "the scene is shorter than one frame" } else { "the scene is longer than one hour" };
+                let message = if frames == 0 {
+                    "the scene is shorter than one frame"
+                } else {
+                    "the scene is longer than one hour"
+                };
                 self.faults.push(Fault::new(at, message));
                 None
             }
@@ -212,7 +218,8 @@ impl Filler<'_> {
             let fault = Fault::new(&crossfade.here, "the transition is longer than the scene that comes in");
             self.warnings.push(fault.hint("it ends with the scene"));
         }
-        let easing = self.opt(&crossfade.ease).map_or(Easing::CubicBezier([0.42, 0.0, 0.58, 1.0]), |ease| ease.0);
+        let easing =
+            self.opt(&crossfade.ease).map_or(Easing::CubicBezier([0.42, 0.0, 0.58, 1.0]), |ease| ease.0);
         let frames = frames.min(u64::from(scene_frames)) as u32;
         Some(Transition { kind: TransitionKind::Crossfade, frames, easing })
     }

@@ -5,7 +5,7 @@ use super::scope::Filler;
 use crate::fault::Fault;
 use crate::template::layer::{self as written, Keyed};
 use crate::template::read::Either;
-use crate::template::scalar::{Fade, Factor};
+use crate::template::scalar::{Factor, Fade};
 use crate::template::written::Written;
 use crate::time::Time;
 use crate::units::{Length, LengthUnit};
@@ -20,7 +20,12 @@ const ARRIVE: Easing = Easing::CubicBezier([0.33, 1.0, 0.68, 1.0]);
 
 impl Filler<'_> {
     /// A way in, or a way out.
-    pub(super) fn passage(&mut self, passage: &written::Passage, stage: &Stage, enters: bool) -> Option<Passage> {
+    pub(super) fn passage(
+        &mut self,
+        passage: &written::Passage,
+        stage: &Stage,
+        enters: bool,
+    ) -> Option<Passage> {
         let duration = self.opt(&passage.r#for).map_or(PASSAGE, |length| self.time(length.0));
         let easing = match self.opt(&passage.ease) {
             Some(ease) if enters => ease.0,
@@ -44,7 +49,8 @@ impl Filler<'_> {
             None => None,
         };
         let scale = self.opt(&passage.scale).map(|scale| scale.0);
-        let wipe = self.opt(&passage.wipe).map(|direction| if enters { direction } else { opposite(direction) });
+        let wipe =
+            self.opt(&passage.wipe).map(|direction| if enters { direction } else { opposite(direction) });
         Some(Passage { duration, easing, fade, slide, scale, wipe })
     }
 
@@ -92,11 +98,15 @@ impl Filler<'_> {
         if let Some(keys) = position {
             motion.offset = self.track(keys, |filler, key| {
                 let x = match &key.x {
-                    Some(x) => filler.get(x).and_then(|length| filler.px(&x.at, length.0, stage.width, None))?,
+                    Some(x) => {
+                        filler.get(x).and_then(|length| filler.px(&x.at, length.0, stage.width, None))?
+                    }
                     None => placement.x,
                 };
                 let y = match &key.y {
-                    Some(y) => filler.get(y).and_then(|length| filler.px(&y.at, length.0, stage.height, None))?,
+                    Some(y) => {
+                        filler.get(y).and_then(|length| filler.px(&y.at, length.0, stage.height, None))?
+                    }
                     None => placement.y,
                 };
                 Some([x - placement.x, y - placement.y])
@@ -112,7 +122,8 @@ impl Filler<'_> {
             motion.opacity = self.track(keys, |filler, key| filler.get(&key.value).map(|opacity| opacity.0));
         }
         if let Some(keys) = color {
-            motion.color = self.track::<_, Color>(keys, |filler, key| filler.get(&key.value).map(|color| color.0));
+            motion.color =
+                self.track::<_, Color>(keys, |filler, key| filler.get(&key.value).map(|color| color.0));
         }
         motion
     }
@@ -127,7 +138,11 @@ impl Filler<'_> {
         }
     }
 
-    fn track<K: Keyed, T>(&mut self, keys: &[K], mut value: impl FnMut(&mut Self, &K) -> Option<T>) -> Track<T> {
+    fn track<K: Keyed, T>(
+        &mut self,
+        keys: &[K],
+        mut value: impl FnMut(&mut Self, &K) -> Option<T>,
+    ) -> Track<T> {
         let mut track: Track<T> = Track { keys: Vec::with_capacity(keys.len()) };
         for key in keys {
             let (at, ease, here) = key.time();
@@ -150,7 +165,9 @@ impl Filler<'_> {
 /// The easing that looks the same when time runs backwards: `in-cubic` becomes `out-cubic`.
 fn reversed(easing: Easing) -> Easing {
     match easing {
-        Easing::CubicBezier([x1, y1, x2, y2]) => Easing::CubicBezier([1.0 - x2, 1.0 - y2, 1.0 - x1, 1.0 - y1]),
+        Easing::CubicBezier([x1, y1, x2, y2]) => {
+            Easing::CubicBezier([1.0 - x2, 1.0 - y2, 1.0 - x1, 1.0 - y1])
+        }
         Easing::Linear | Easing::Steps(_) => easing,
     }
 }

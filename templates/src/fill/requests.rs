@@ -10,8 +10,8 @@ use crate::generate::{
     GeneratedValue, ImageRequest, Phrase, Provenance, Request, RequestKind, TextRequest, VoiceRequest,
 };
 use crate::template::generate::{Generator, ImageGenerator, TextGenerator, VoiceGenerator};
-use crate::template::read::{Either, Read, Visit};
 use crate::template::layer::Repeat;
+use crate::template::read::{Either, Read, Visit};
 use crate::template::scalar::{Label, NameKind, Text};
 use crate::template::written::{Form, Written};
 
@@ -28,9 +28,15 @@ impl Filler<'_> {
             return;
         }
         let (kind, seed) = match generator {
-            Generator { text: Some(text), .. } => (self.text_request(text).map(RequestKind::Text), &text.seed),
-            Generator { voice: Some(voice), .. } => (self.voice_request(voice).map(RequestKind::Voice), &voice.seed),
-            Generator { image: Some(image), .. } => (self.image_request(image).map(RequestKind::Image), &image.seed),
+            Generator { text: Some(text), .. } => {
+                (self.text_request(text).map(RequestKind::Text), &text.seed)
+            }
+            Generator { voice: Some(voice), .. } => {
+                (self.voice_request(voice).map(RequestKind::Voice), &voice.seed)
+            }
+            Generator { image: Some(image), .. } => {
+                (self.image_request(image).map(RequestKind::Image), &image.seed)
+            }
             _ => return,
         };
         let seed = match seed {
@@ -46,13 +52,7 @@ impl Filler<'_> {
     fn uses_pending(&self, generator: &Generator) -> bool {
         struct Waits<'a, 'b>(&'a Filler<'b>, bool);
         impl Visit for Waits<'_, '_> {
-            fn expression(
-                &mut self,
-                _: &At,
-                _: &str,
-                expression: &Expression,
-                _: Option<NameKind>,
-            ) {
+            fn expression(&mut self, _: &At, _: &str, expression: &Expression, _: Option<NameKind>) {
                 self.1 |= self.0.waits_on(expression);
             }
             fn name(&mut self, _: &At, _: NameKind, _: &str) {}
@@ -171,8 +171,12 @@ impl Filler<'_> {
         }
         let why = "it was not generated".to_owned();
         self.warnings.push(Fault::new(at, format!("the fallback stands in for `{name}`: {why}")));
-        let provenance =
-            Provenance { provider: "fallback".into(), model: String::new(), fallback: Some(why), synthetic: false };
+        let provenance = Provenance {
+            provider: "fallback".into(),
+            model: String::new(),
+            fallback: Some(why),
+            synthetic: false,
+        };
         self.provenance.insert(name.to_owned(), provenance);
     }
 }

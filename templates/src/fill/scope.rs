@@ -70,7 +70,10 @@ impl<'a> Filler<'a> {
                 Some(rendition) => (name, rendition.width.value.0, rendition.height.value.0),
                 None => {
                     let known = document.renditions.names().chain(["default"]);
-                    let fault = Fault::new(&document.here.within("renditions"), format!("unknown rendition `{name}`"));
+                    let fault = Fault::new(
+                        &document.here.within("renditions"),
+                        format!("unknown rendition `{name}`"),
+                    );
                     return Err(fault.hint_if(did_you_mean(name, known)).into());
                 }
             },
@@ -202,7 +205,8 @@ impl<'a> Filler<'a> {
 
     fn note_personal(&mut self, expression: &Expression) {
         // A viewer's language changes what helpers write even where no other data takes part.
-        let by_language = self.template.document().locale.as_ref().is_some_and(|locale| locale.plain().is_none());
+        let by_language =
+            self.template.document().locale.as_ref().is_some_and(|locale| locale.plain().is_none());
         self.personal |= (by_language && !expression.is_literal())
             || expression.references().iter().any(|reference| {
                 whole(&reference.path).is_some()
@@ -258,11 +262,13 @@ impl<'a> Filler<'a> {
         let personal = std::mem::replace(&mut self.personal, outer);
         let Some(list) = list else { return };
         let name = repeat.variable();
-        let names: Vec<String> =
-            std::iter::once(name.to_owned()).chain(LOOP_FACTS.iter().map(|fact| format!("{name}{fact}"))).collect();
+        let names: Vec<String> = std::iter::once(name.to_owned())
+            .chain(LOOP_FACTS.iter().map(|fact| format!("{name}{fact}")))
+            .collect();
         let hidden: Vec<Option<Value>> = names.iter().map(|name| self.scope.get(name).cloned()).collect();
         let newly: Vec<&String> = names.iter().filter(|_| personal).collect();
-        let newly: Vec<String> = newly.into_iter().filter(|name| self.personal_keys.insert((*name).clone())).cloned().collect();
+        let newly: Vec<String> =
+            newly.into_iter().filter(|name| self.personal_keys.insert((*name).clone())).cloned().collect();
         let count = list.0.len();
         for (index, entry) in list.0.into_iter().enumerate() {
             self.turns += 1;
@@ -305,7 +311,8 @@ impl<'a> Filler<'a> {
     pub fn stop(&mut self, at: &At, message: &str) {
         if !self.stopped {
             self.stopped = true;
-            self.faults.push(Fault::new(at, message).hint("shorten the list in the data, e.g. with `maxItems`"));
+            self.faults
+                .push(Fault::new(at, message).hint("shorten the list in the data, e.g. with `maxItems`"));
         }
     }
 
@@ -345,7 +352,8 @@ impl<'a> Filler<'a> {
         };
         let pixels = length.value * unit;
         if pixels.abs() > MAX_LENGTH {
-            self.faults.push(Fault::new(at, format!("this is {pixels:.0} px, more than the {MAX_LENGTH} allowed")));
+            self.faults
+                .push(Fault::new(at, format!("this is {pixels:.0} px, more than the {MAX_LENGTH} allowed")));
             return None;
         }
         Some(pixels as f32)

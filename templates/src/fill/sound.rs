@@ -53,17 +53,23 @@ impl<'a> Filler<'a> {
         };
         let end = self.rate.time_of(shown.frames);
         if start >= end {
-            self.warnings.push(Fault::new(&sound.here, "the sound is never heard: the video ends before it starts"));
+            self.warnings
+                .push(Fault::new(&sound.here, "the sound is never heard: the video ends before it starts"));
             return None;
         }
         let duration = self.opt(&sound.r#for).map(|length| self.time(length.0));
-        let pause = |filler: &mut Self, written| filler.opt(written).map_or(Time::ZERO, |pause: crate::template::scalar::Pause| filler.time(pause.0));
+        let pause = |filler: &mut Self, written| {
+            filler
+                .opt(written)
+                .map_or(Time::ZERO, |pause: crate::template::scalar::Pause| filler.time(pause.0))
+        };
         let (fade_in, fade_out, skip) =
             (pause(self, &sound.fade_in), pause(self, &sound.fade_out), pause(self, &sound.skip));
         let duck_db = match &sound.duck {
             Some(duck) => {
                 if let Some(crate::template::scalar::Under::Voice(name)) = self.get(&duck.under) {
-                    let known = crate::check::name_of(self.template.document(), self.world, NameKind::Voice, &name);
+                    let known =
+                        crate::check::name_of(self.template.document(), self.world, NameKind::Voice, &name);
                     if let Err((message, hint)) = known {
                         self.faults.push(Fault::new(&duck.under.at, message).hint_if(hint));
                     }

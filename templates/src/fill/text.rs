@@ -49,8 +49,8 @@ impl Filler<'_> {
             if room >= 1.0 && room.is_finite() {
                 placement.width = Some(room);
                 align = align.or(match fx {
-                    fx if fx == 0.5 => Some(Align::Center),
-                    fx if fx == 1.0 => Some(Align::Right),
+                    0.5 => Some(Align::Center),
+                    1.0 => Some(Align::Right),
                     _ => None,
                 });
             }

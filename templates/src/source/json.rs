@@ -56,7 +56,8 @@ impl Reader<'_> {
             }
             loop {
                 self.skip_space();
-                let Some(in_map) = tree.open.last().map(|open| matches!(open.content, super::Content::Map { .. }))
+                let Some(in_map) =
+                    tree.open.last().map(|open| matches!(open.content, super::Content::Map { .. }))
                 else {
                     return match self.rest.is_empty() {
                         true => Ok(()),
@@ -132,7 +133,12 @@ impl Reader<'_> {
                 Some('"') => return Ok(text),
                 Some('\\') => text.push(self.escape(at)?),
                 Some(c) if c >= ' ' => text.push(c),
-                Some(_) => return Err((at, "a line break or control character inside a string; write it as \\n".into())),
+                Some(_) => {
+                    return Err((
+                        at,
+                        "a line break or control character inside a string; write it as \\n".into(),
+                    ));
+                }
                 None => return Err((at, "the string is not closed".into())),
             }
         }
@@ -193,9 +199,13 @@ impl Reader<'_> {
 /// Whether `text` is a number by RFC 8259, section 6.
 fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let leads_with_zero = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
+    let leads_with_zero =
+        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
     let starts_with_digit = unsigned.starts_with(|c: char| c.is_ascii_digit());
-    let dot_is_followed = unsigned.split_once('.').is_none_or(|(_, tail)| tail.starts_with(|c: char| c.is_ascii_digit()));
-    let known = unsigned.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let dot_is_followed =
+        unsigned.split_once('.').is_none_or(|(_, tail)| tail.starts_with(|c: char| c.is_ascii_digit()));
+    let known = unsigned
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     known && starts_with_digit && !leads_with_zero && dot_is_followed && unsigned.parse::<f64>().is_ok()
 }

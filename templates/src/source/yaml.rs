@@ -23,18 +23,30 @@ pub(super) fn read(text: &str, tree: &mut Tree) {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    tree.fault(at, "more than one document in the file", Some("keep what stands before `---`"));
+                    tree.fault(
+                        at,
+                        "more than one document in the file",
+                        Some("keep what stands before `---`"),
+                    );
                 }
                 documents == 1
             }
             Event::Alias(_) => refuse_anchor(tree, at),
-            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _)
+            Event::Scalar(_, _, anchor, _)
+            | Event::SequenceStart(anchor, _)
+            | Event::MappingStart(anchor, _)
                 if anchor > 0 =>
             {
                 refuse_anchor(tree, at)
             }
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
-                tree.fault(at, "tags (`!`) are not supported", Some("write the value without the tag, or in quotes"));
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
+                tree.fault(
+                    at,
+                    "tags (`!`) are not supported",
+                    Some("write the value without the tag, or in quotes"),
+                );
                 false
             }
             Event::Scalar(text, _, _, None) if tree.wants_key() => {
@@ -42,7 +54,8 @@ pub(super) fn read(text: &str, tree: &mut Tree) {
                 true
             }
             Event::Scalar(text, style, _, None) => {
-                let kind = if style == ScalarStyle::Plain { plain(&text) } else { Kind::String(text.into_owned()) };
+                let kind =
+                    if style == ScalarStyle::Plain { plain(&text) } else { Kind::String(text.into_owned()) };
                 tree.add(Node { place: at, kind })
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if tree.wants_key() => {

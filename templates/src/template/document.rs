@@ -7,8 +7,8 @@ use super::layer::{Layer, Repeat};
 use super::read::{Either, Named, Read, Reader, Visit};
 use super::record::record;
 use super::scalar::{
-    Any, Condition, Cut, Ease, FileName, Flag, Gain, Label, Moment, Opaque, Pause, Rate, SceneName, Side, Softening,
-    SoundName, Span, Start, Tag, Text, Under, Version, VoiceName,
+    Any, Condition, Cut, Ease, FileName, Flag, Gain, Label, Moment, Opaque, Pause, Rate, SceneName, Side,
+    Softening, SoundName, Span, Start, Tag, Text, Under, Version, VoiceName,
 };
 use super::style::Style;
 use super::written::{Fixed, Written};
@@ -247,7 +247,11 @@ impl Read for RawSchema {
     }
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         if !Self::fits(node) {
-            reader.mismatch(node, &Self::expected(), Some("it has the fields `required`, `properties`, …".into()));
+            reader.mismatch(
+                node,
+                &Self::expected(),
+                Some("it has the fields `required`, `properties`, …".into()),
+            );
             return None;
         }
         let at = reader.at(node.place);

@@ -3,8 +3,9 @@
 use super::read::{Either, Named};
 use super::record::record;
 use super::scalar::{
-    Angle, AnchorPoint, BoxSide, Clip, Condition, Coordinate, Ease, Factor, Fade, Flag, Fraction, ImageName, Label, List,
-    Moment, Paintable, PathData, Pause, Position, Span, StyleName, Text, Thickness, Variable, VideoName,
+    AnchorPoint, Angle, BoxSide, Clip, Condition, Coordinate, Ease, Factor, Fade, Flag, Fraction, ImageName,
+    Label, List, Moment, Paintable, PathData, Pause, Position, Span, StyleName, Text, Thickness, Variable,
+    VideoName,
 };
 use super::style::{Gradient, Outline, Style};
 use super::written::{Fixed, Written};

@@ -130,7 +130,9 @@ impl Reader {
             let given: Vec<&Key> =
                 fields.iter().map(|(key, _)| key).filter(|key| one_of.contains(&key.name.as_str())).collect();
             let fault = match given.as_slice() {
-                [] => Fault::new(&self.at(node.place), format!("{expected} needs {}", list("one of", one_of))),
+                [] => {
+                    Fault::new(&self.at(node.place), format!("{expected} needs {}", list("one of", one_of)))
+                }
                 [_] => return Some(fields),
                 [first, second, ..] => Fault::new(
                     &self.at(second.place),
@@ -355,8 +357,11 @@ impl<T: Read> Read for Named<T> {
         for (key, value) in fields {
             let at = reader.at(key.place).within(&crate::fault::shortened(&key.name));
             if !is_name(&key.name) {
-                let fault = Fault::new(&at, format!("`{}` is not a name", crate::fault::shortened(&key.name)));
-                reader.faults.push(fault.hint("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter"));
+                let fault =
+                    Fault::new(&at, format!("`{}` is not a name", crate::fault::shortened(&key.name)));
+                reader.faults.push(
+                    fault.hint("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter"),
+                );
             }
             let thing: Option<T> = reader.within(&key.name, value);
             match thing {
@@ -390,6 +395,10 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// A hint for a name that is not among `known`.
-pub fn unknown_name_hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, none: &str) -> Option<String> {
+pub fn unknown_name_hint<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    none: &str,
+) -> Option<String> {
     did_you_mean(name, known).or_else(|| Some(none.to_owned()))
 }

@@ -99,7 +99,8 @@ pub(crate) struct Property {
 
 /// The schema of a record.
 pub(crate) fn schema(doc: &str, properties: Vec<Property>, one_of: &[&str]) -> Schema {
-    let required: Vec<&str> = properties.iter().filter(|property| property.required).map(|p| p.name).collect();
+    let required: Vec<&str> =
+        properties.iter().filter(|property| property.required).map(|p| p.name).collect();
     let fields: Map<String, Value> = properties
         .into_iter()
         .map(|mut property| {
@@ -117,7 +118,8 @@ pub(crate) fn schema(doc: &str, properties: Vec<Property>, one_of: &[&str]) -> S
         schema.insert("required".into(), required.into());
     }
     if !one_of.is_empty() {
-        let choices: Vec<Value> = one_of.iter().map(|name| serde_json::json!({ "required": [name] })).collect();
+        let choices: Vec<Value> =
+            one_of.iter().map(|name| serde_json::json!({ "required": [name] })).collect();
         schema.insert("oneOf".into(), choices.into());
     }
     schema

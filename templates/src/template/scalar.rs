@@ -112,7 +112,9 @@ fn number_between(text: &str, low: f64, high: f64, hint: &str) -> Result<f64, Mi
 
 fn whole_between(text: &str, low: u32, high: u32) -> Result<u32, Mismatch> {
     match units::parse_number(text) {
-        Ok(value) if value.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(&value) => Ok(value as u32),
+        Ok(value) if value.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(&value) => {
+            Ok(value as u32)
+        }
         _ => Err(Mismatch { expected: format!("a whole number from {low} to {high}"), hint: None }),
     }
 }
@@ -120,7 +122,10 @@ fn whole_between(text: &str, low: u32, high: u32) -> Result<u32, Mismatch> {
 fn length(text: &str, expected: &str, allowed: impl Fn(f64) -> bool) -> Result<Length, Mismatch> {
     let length = unit(text, units::parse_length(text))?;
     if length.value.abs() > MAX_LENGTH {
-        return Err(mismatch(format!("{expected} of at most {MAX_LENGTH}"), "write a length such as 96px, 5% or 8vmin"));
+        return Err(mismatch(
+            format!("{expected} of at most {MAX_LENGTH}"),
+            "write a length such as 96px, 5% or 8vmin",
+        ));
     }
     if !allowed(length.value) {
         return Err(mismatch(expected, "write a length such as 96px, 5% or 8vmin"));
@@ -136,7 +141,10 @@ fn duration(text: &str, expected: &str, allowed: impl Fn(i64) -> bool) -> Result
         Duration::Frames(frames) => (frames, MAX_SECONDS * 240),
     };
     if amount.unsigned_abs() > limit.unsigned_abs() {
-        return Err(mismatch(format!("{expected} of at most one hour"), "write a duration such as 3s, 450ms or 12f"));
+        return Err(mismatch(
+            format!("{expected} of at most one hour"),
+            "write a duration such as 3s, 450ms or 12f",
+        ));
     }
     if !allowed(amount) {
         return Err(mismatch(expected, "write a duration such as 3s, 450ms or 12f"));
@@ -349,7 +357,10 @@ fn color_schema() -> Schema {
 fn opaque(text: &str) -> Result<Color, Mismatch> {
     match unit(text, units::parse_color(text))? {
         color if color.a == 255 => Ok(color),
-        _ => Err(mismatch("an opaque colour", "nothing lies below a background, so write it without transparency")),
+        _ => Err(mismatch(
+            "an opaque colour",
+            "nothing lies below a background, so write it without transparency",
+        )),
     }
 }
 

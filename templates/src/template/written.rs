@@ -74,7 +74,9 @@ impl<T: Scalar> Read for Written<T> {
                     visitor.name(&self.at, kind, name);
                 }
             }
-            Form::Expression { source, expression } => visitor.expression(&self.at, source, expression, T::KIND),
+            Form::Expression { source, expression } => {
+                visitor.expression(&self.at, source, expression, T::KIND)
+            }
         }
     }
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -111,7 +113,8 @@ impl<T: Scalar> Read for Fixed<T> {
         if let Kind::String(source) = &node.kind
             && source.contains("{{")
         {
-            let fault = Fault::new(&at, format!("expected {} that is the same for every viewer", T::expected()));
+            let fault =
+                Fault::new(&at, format!("expected {} that is the same for every viewer", T::expected()));
             reader.faults.push(fault.found(source).hint("expressions are not possible in this field"));
             return None;
         }

@@ -72,8 +72,11 @@ pub fn voice(milliseconds: i64, words: &[(&str, i64, i64)]) -> Generated {
         start: time(*start),
         end: time(*end),
     });
-    let voice =
-        Voice { audio: Blob::new(&b"RIFF\0\0\0\0WAVE"[..]), duration: time(milliseconds), words: words.collect() };
+    let voice = Voice {
+        audio: Blob::new(&b"RIFF\0\0\0\0WAVE"[..]),
+        duration: time(milliseconds),
+        words: words.collect(),
+    };
     Generated { value: GeneratedValue::Voice(voice), provenance: provenance() }
 }
 
@@ -82,7 +85,10 @@ pub fn generated() -> BTreeMap<String, Generated> {
     let picture = Generated { value: GeneratedValue::Image(Blob::new(PNG)), provenance: provenance() };
     BTreeMap::from([
         ("hook".to_owned(), text("Good to see you, Maria!")),
-        ("narration".to_owned(), voice(3210, &[("Welcome,", 0, 500), ("Maria!", 500, 1000), ("Hello.", 2000, 3000)])),
+        (
+            "narration".to_owned(),
+            voice(3210, &[("Welcome,", 0, 500), ("Maria!", 500, 1000), ("Hello.", 2000, 3000)]),
+        ),
         ("backdrop".to_owned(), picture),
     ])
 }
@@ -92,7 +98,10 @@ pub fn fill_plain(text: &str, data: Value) -> Result<Warned<Video>, String> {
     let template = open(text);
     let data = template.data("data", data).map_err(|faults| faults.to_string())?;
     let none = BTreeMap::new();
-    assert!(ask(&template, &data, &none).map_err(|faults| faults.to_string())?.is_empty(), "nothing to generate");
+    assert!(
+        ask(&template, &data, &none).map_err(|faults| faults.to_string())?.is_empty(),
+        "nothing to generate"
+    );
     fill(&template, &data, &none, Fill::default(), &world()).map_err(|faults| faults.to_string())
 }
 
