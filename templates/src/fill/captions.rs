@@ -95,7 +95,7 @@ fn phrases(voice: &Voice, said: &str) -> Vec<(Time, Time, String)> {
         let text: String = spaced[from..until].concat();
         let ends = until == spaced.len()
             || ends_sentence(&spaced[until - 1])
-            || columns(text.trim()) + columns(spaced[until].trim()) > 2 * LINE;
+            || !fits(spaced[from..=until].concat().trim());
         if ends {
             let (first, last) = (&voice.words[from], &voice.words[until - 1]);
             phrases.push((first.start, last.end.max(first.start), lines(text.trim())));
@@ -130,7 +130,7 @@ fn by_length(duration: Time, said: &str) -> Vec<(Time, Time, String)> {
     let mut pieces: Vec<String> = Vec::new();
     let mut piece = String::new();
     for unit in units(said) {
-        if !piece.trim().is_empty() && columns(piece.trim()) + columns(unit.trim()) > 2 * LINE {
+        if !piece.trim().is_empty() && !fits(format!("{piece}{unit}").trim()) {
             pieces.push(std::mem::take(&mut piece));
         }
         piece.push_str(&unit);
@@ -189,6 +189,12 @@ fn columns(text: &str) -> usize {
 fn ends_sentence(text: &str) -> bool {
     let text = text.trim_end().trim_end_matches(['"', '\'', '”', '’', '»', ')', '」', '』', '）']);
     text.ends_with(['.', '!', '?', '…', '。', '！', '？', '؟', '।', '۔', '։'])
+}
+
+/// Whether `text` finds room on two lines.
+fn fits(text: &str) -> bool {
+    // Longer than two lines with the space between them cannot fit, which also bounds the search for a split.
+    columns(text) <= 2 * LINE + 1 && lines(text).lines().all(|line| columns(line) <= LINE)
 }
 
 /// `text` on one line, or on two that are about as long as each other.
