@@ -15,8 +15,8 @@ use crate::provider::{Context, VoiceProvider};
 ///
 /// Voices: `f1` to `f5`, `m1` to `m7`, `female`, `male`; the names of [`Flite`](super::Flite)'s voices stand for the one of
 /// these that is closest. A language that the program does not have is an error, never English by accident. Word times are
-/// shared out: phrases follow the pauses in the sound, and words within a phrase their number of phonemes, which puts most
-/// word starts within 0.1 s.
+/// shared out: phrases follow the pauses in the sound (within 0.08 s, which a test holds), and words within a phrase their
+/// number of phonemes, which is an estimate.
 #[derive(Clone, Debug)]
 pub struct EspeakNg {
     program: Program,

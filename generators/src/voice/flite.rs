@@ -14,7 +14,8 @@ use crate::provider::{Context, VoiceProvider};
 /// The provider `flite`: English, 16 kHz, small and fast (a hundredth of real time on one core).
 ///
 /// Voices: `slt` (default, female), `rms`, `awb`, `kal16`, `kal` (male), and `female` and `male`. Word times come from the
-/// program's own phoneme times and are exact to some 10 ms, save that a sound shared by two words belongs to one.
+/// program's own phoneme times and are as exact as those; a sound that two words share
+/// belongs to one of them.
 #[derive(Clone, Debug)]
 pub struct Flite {
     program: Program,

@@ -209,3 +209,34 @@ fn implausible_speech_is_refused() {
         assert!(check_speech(&voice, &request).is_err(), "{name}");
     }
 }
+
+/// Pauses are heard where the text has them: the word after a full stop starts where sound starts again.
+#[test]
+fn word_starts_agree_with_the_sound() {
+    let text = "Good morning. Maria is here. Please open the report. Thank you.";
+    for (name, provider) in both() {
+        let voice = provider.generate(&say(text), &context("en")).expect(name);
+        let sound = Sound::from_wav(voice.audio.bytes()).unwrap();
+        let spans = sound.spans(100);
+        let starts = ["Good", "Maria", "Please", "Thank"];
+        assert_eq!(spans.len(), starts.len(), "{name}: {spans:?}");
+        for (word, (from, _)) in starts.iter().zip(spans) {
+            let heard = from as f64 / f64::from(sound.rate);
+            let said = voice.words.iter().find(|w| w.text == *word).expect(name).start.as_seconds();
+            assert!(
+                (heard - said).abs() < 0.08,
+                "{name}: {word} is heard at {heard:.3}, said to be at {said:.3}"
+            );
+        }
+        if let Some(folder) = std::env::var_os("VIGNETTE_SPEECH") {
+            let stem = std::path::PathBuf::from(folder).join(name);
+            std::fs::write(stem.with_extension("wav"), voice.audio.bytes()).unwrap();
+            let times: String = voice
+                .words
+                .iter()
+                .map(|w| format!("{:.3} {:.3} {}\n", w.start.as_seconds(), w.end.as_seconds(), w.text))
+                .collect();
+            std::fs::write(stem.with_extension("words"), times).unwrap();
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::super::canvas::Canvas;
 use super::super::maths::{Noise, lerp, smoothstep};
-use super::super::palette::{Ramp, mix};
+use super::super::palette::Ramp;
 use super::Alive;
 use crate::error::GenerateError;
 use crate::random::SplitMix64;
@@ -43,9 +43,11 @@ pub(super) fn draw(
             // A lens leaves a brighter rim.
             let rim = smoothstep(radius * 0.72, radius, distance) * 0.55;
             let light = disc * alpha * (0.75 + rim);
-            // Light adds up: screen blending.
-            let screened = [0, 1, 2].map(|c| 1.0 - (1.0 - below[c]) * (1.0 - color[c] * light));
-            mix(below, screened, 1.0)
+            // Light adds up in linear light, for which the square is near enough; what is too much turns white as on film.
+            [0, 1, 2].map(|c| {
+                let sum = below[c] * below[c] + color[c] * color[c] * light * 1.25;
+                if sum > 0.7 { (0.7 + (sum - 0.7) * 0.5).min(1.0).sqrt() } else { sum.sqrt() }
+            })
         });
     }
     Ok(())

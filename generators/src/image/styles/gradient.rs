@@ -2,7 +2,7 @@
 
 use super::super::canvas::Canvas;
 use super::super::maths::Noise;
-use super::super::palette::{Ramp, from_oklab, to_oklab};
+use super::super::palette::Ramp;
 use super::Alive;
 use crate::error::GenerateError;
 use crate::random::SplitMix64;
@@ -29,7 +29,7 @@ pub(super) fn draw(
             let (column, row) = ((index % columns) as f64, (index / columns) as f64);
             let x = (column + random.range(0.1, 0.9)) / columns as f64 * width;
             let y = (row + random.range(0.1, 0.9)) / rows as f64 * height;
-            (x, y, random.range(0.7, 1.4), to_oklab(ramp.at(tone)))
+            (x, y, random.range(0.7, 1.4), tone)
         })
         .collect();
     let (bend_x, bend_y) = (Noise(random.next_u64()), Noise(random.next_u64()));
@@ -38,16 +38,16 @@ pub(super) fn draw(
         // Bending space folds the blobs into veils.
         let u = x + strength * (bend_x.fractal(x * 1.3, y * 1.3, 2) - 0.5);
         let v = y + strength * (bend_y.fractal(x * 1.3 + 9.0, y * 1.3, 2) - 0.5);
-        let (mut sum, mut total) = ([0.0; 3], 0.0);
-        for (px, py, size, lab) in &points {
+        // Tones are blended rather than colours: the way from one to the next then runs through the palette, while colours
+        // from opposite sides of the wheel would meet in grey.
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (px, py, size, tone) in &points {
             let square = (u - px) * (u - px) + (v - py) * (v - py);
-            let near = 1.0 / (0.02 + square);
+            let near = 1.0 / (0.035 + square);
             let weight = size * near * near;
-            for (sum, axis) in sum.iter_mut().zip(lab) {
-                *sum += weight * axis;
-            }
+            sum += weight * tone;
             total += weight;
         }
-        from_oklab(sum.map(|axis| axis / total))
+        ramp.at(sum / total)
     })
 }
