@@ -1,7 +1,7 @@
 //! Answers requests: cache, providers in order, deadlines, fallbacks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ const KEY_VERSION: u32 = 1;
 const GRACE: Duration = Duration::from_millis(250);
 
 /// Calls that overran may still hold a thread each; beyond this many the engine stops starting more.
-const MAX_ABANDONED: usize = 32;
+const MAX_ABANDONED: isize = 32;
 
 /// The bounds an [`Engine`] works within.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub struct Engine {
     image: Option<Vec<Arc<dyn ImageProvider>>>,
     options: Options,
     cache: Cache,
-    abandoned: Arc<AtomicUsize>,
+    abandoned: Arc<AtomicIsize>,
 }
 
 impl Default for Engine {
@@ -303,11 +303,17 @@ impl Engine {
         let given = context.remaining();
         let (sender, receiver) = mpsc::sync_channel(1);
         let (context, abandoned) = (context.clone(), Arc::clone(&self.abandoned));
+        // Whichever of the two sides comes second knows of the other, so that each call left behind is counted in once and
+        // out once.
+        let settled = Arc::new(AtomicBool::new(false));
+        let returned = Arc::clone(&settled);
         std::thread::Builder::new()
             .name(format!("generate {provider}"))
             .spawn(move || {
                 let answer = catch_unwind(AssertUnwindSafe(|| work(&context)));
-                if sender.send(answer).is_err() {
+                // Nobody may be waiting any more.
+                let _ = sender.send(answer);
+                if returned.swap(true, Ordering::AcqRel) {
                     abandoned.fetch_sub(1, Ordering::Relaxed);
                 }
             })
@@ -320,10 +326,8 @@ impl Engine {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(failed("it panicked, which is a bug in it")),
             Err(_) => {
-                self.abandoned.fetch_add(1, Ordering::Relaxed);
-                // An answer that slipped in meanwhile was sent with success and will not count itself out.
-                if receiver.try_recv().is_ok() {
-                    self.abandoned.fetch_sub(1, Ordering::Relaxed);
+                if !settled.swap(true, Ordering::AcqRel) {
+                    self.abandoned.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(GenerateError::Deadline { provider: provider.to_owned(), after: given })
             }

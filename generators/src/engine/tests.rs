@@ -109,6 +109,23 @@ fn a_slow_provider_is_left_behind() {
 }
 
 #[test]
+fn calls_left_behind_are_bounded_and_forgotten_when_they_return() {
+    let slow = Fake::new("slow", 1_200, Ok("late"));
+    let engine = engine(1, &[&slow]);
+    let requests: Vec<_> = (0..60).map(|seed| text("hook", seed, None)).collect();
+    let results = engine.generate(&requests);
+    assert!(results.iter().all(Result::is_err));
+    let refused =
+        results.iter().filter(|r| r.as_ref().unwrap_err().to_string().contains("not asked")).count();
+    assert!(slow.asked() < 60 && refused > 0, "{} asked, {refused} refused", slow.asked());
+    let started = Instant::now();
+    while engine.abandoned.load(Ordering::Relaxed) != 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "calls that returned still count");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn the_same_request_is_asked_once() {
     let good = Fake::new("good", 50, Ok("Hello"));
     let engine = engine(5_000, &[&good]);
