@@ -1,6 +1,6 @@
 //! One viewer's data: read, bounded, completed by the schema's defaults, and validated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -59,6 +59,7 @@ impl Contract {
             fields.extend(given.into_iter().filter(|(name, _)| name != "$schema" && name != "type"));
             check_references(&raw.value, String::new(), raw, &mut faults);
             check_properties(raw, &mut faults);
+            check_circles(&raw.value, raw, &mut faults);
             if let Err(error) = jsonschema::draft202012::meta::validate(&raw.value) {
                 let place = raw.place_of(error.instance_path().as_str());
                 faults.push(Fault::new(
@@ -169,6 +170,77 @@ fn check_references(schema: &Value, pointer: String, raw: &RawSchema, faults: &m
             }
         }
         _ => {}
+    }
+}
+
+/// Refuses references that lead back to themselves without going down into the data: validation would never end.
+fn check_circles(root: &Value, raw: &RawSchema, faults: &mut Faults) {
+    // Every schema with the schemas that apply to the same value, by their pointers.
+    let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut open = vec![(root, String::new())];
+    while let Some((schema, pointer)) = open.pop() {
+        let mut same = Vec::new();
+        match schema {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let below = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                    match (name.as_str(), value) {
+                        ("$ref" | "$dynamicRef", Value::String(target)) => {
+                            same.extend(target.strip_prefix('#').map(str::to_owned));
+                        }
+                        ("allOf" | "anyOf" | "oneOf", Value::Array(all)) => {
+                            same.extend((0..all.len()).map(|index| format!("{below}/{index}")));
+                        }
+                        ("not" | "if" | "then" | "else", Value::Object(_)) => same.push(below.clone()),
+                        ("dependentSchemas", Value::Object(all)) => {
+                            same.extend(all.keys().map(|name| {
+                                format!("{below}/{}", name.replace('~', "~0").replace('/', "~1"))
+                            }));
+                        }
+                        _ => {}
+                    }
+                    open.push((value, below));
+                }
+            }
+            Value::Array(items) => {
+                open.extend(
+                    items.iter().enumerate().map(|(index, item)| (item, format!("{pointer}/{index}"))),
+                );
+            }
+            _ => {}
+        }
+        if !same.is_empty() {
+            edges.insert(pointer, same);
+        }
+    }
+    // Takes away whatever leads nowhere any more, each reference looked at once; what is left goes round.
+    let mut leads: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut led_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (pointer, targets) in &edges {
+        let within = targets.iter().filter(|target| edges.contains_key(*target));
+        let mut count = 0;
+        for target in within {
+            led_by.entry(target).or_default().push(pointer);
+            count += 1;
+        }
+        leads.insert(pointer, count);
+    }
+    let mut ends: Vec<&str> =
+        leads.iter().filter(|(_, count)| **count == 0).map(|(pointer, _)| *pointer).collect();
+    while let Some(end) = ends.pop() {
+        leads.remove(end);
+        for pointer in led_by.get(end).into_iter().flatten() {
+            if let Some(count) = leads.get_mut(pointer) {
+                *count -= 1;
+                if *count == 0 {
+                    ends.push(pointer);
+                }
+            }
+        }
+    }
+    if let Some(pointer) = leads.keys().next() {
+        let fault = Fault::new(&raw.place_of(pointer), "the schema refers to itself in a circle");
+        faults.push(fault.hint("let a reference lead to a field or an entry of what it describes"));
     }
 }
 

@@ -246,7 +246,8 @@ pub fn shortened(value: &str) -> String {
 
 /// `did you mean …?` when one of `known` is close to `name`, else the list of what there is.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let known: Vec<&str> = known.into_iter().collect();
+    // A hint is worth looking at a thousand names, not at a hundred thousand.
+    let known: Vec<&str> = known.into_iter().take(1000).collect();
     if let Some(close) = closest(name, &known) {
         return Some(format!("did you mean `{close}`?"));
     }

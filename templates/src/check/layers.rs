@@ -1,6 +1,6 @@
 //! Rules between the fields of one record: what belongs together, what excludes what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::{At, Fault, Faults};
 use crate::template::document::{Document, Fitted, Scene};
@@ -193,13 +193,23 @@ fn check_paint(paint: &Either<Written<Paintable>, Gradient>, faults: &mut Faults
     }
 }
 
+/// How long a chain of styles that extend one another may be.
+pub(crate) const MAX_EXTENDS: usize = 32;
+
 /// Styles must end somewhere: none extends itself, not even by way of others.
 fn check_styles(document: &Document, faults: &mut Faults) {
     for (name, at, style) in &document.styles.entries {
         check_style_colors(style, faults);
         let mut next = style.extends.as_ref();
-        for _ in 0..document.styles.entries.len() {
+        for depth in 1.. {
             let Some(base) = next else { break };
+            if depth > MAX_EXTENDS {
+                let message = format!(
+                    "the style `{name}` extends more than {MAX_EXTENDS} others, or one that extends itself"
+                );
+                faults.push(Fault::new(at, message));
+                break;
+            }
             if base.value.0 == *name {
                 let fault = Fault::new(at, format!("the style `{name}` extends itself"));
                 faults.push(fault.hint("let one of the styles stand on its own"));
@@ -245,7 +255,7 @@ fn check_text(text: &TextGenerator, faults: &mut Faults) {
         }
     }
     // Takes away rules that use no remaining rule; what is left goes round in a circle.
-    let mut left: Vec<&str> = edges.keys().copied().collect();
+    let mut left: BTreeSet<&str> = edges.keys().copied().collect();
     loop {
         let before = left.len();
         let snapshot = left.clone();

@@ -54,6 +54,9 @@ pub(crate) fn check(
     Findings { faults: checker.faults, warnings: checker.warnings }
 }
 
+/// After so many faults no more is said about names: hints cost, and nobody reads on.
+const ENOUGH: usize = 1000;
+
 struct Checker<'a> {
     document: &'a Document,
     scope: Scope<'a>,
@@ -104,6 +107,9 @@ pub(crate) fn file(
 impl Visit for Checker<'_> {
     fn expression(&mut self, at: &At, _source: &str, expression: &Expression, kind: Option<NameKind>) {
         self.any_name |= kind.is_some();
+        if self.faults.len() >= ENOUGH {
+            return;
+        }
         for reference in expression.references() {
             if let Some(name) = reference.path.first() {
                 self.used.insert(name.clone());
@@ -116,6 +122,9 @@ impl Visit for Checker<'_> {
 
     fn name(&mut self, at: &At, kind: NameKind, name: &str) {
         self.used.insert(name.to_owned());
+        if self.faults.len() >= ENOUGH {
+            return;
+        }
         if let Err((message, hint)) = name_of(self.document, self.world, kind, name) {
             // A scene that could not be read has no name here, which is no fault of its own.
             if !(self.partial && kind == NameKind::Scene) {

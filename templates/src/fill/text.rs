@@ -2,6 +2,7 @@
 
 use super::layer::Stage;
 use super::scope::Filler;
+use crate::check::layers::MAX_EXTENDS;
 use crate::expr::Expression;
 use crate::fault::{At, Fault};
 use crate::template::layer::Layer;
@@ -120,8 +121,7 @@ impl Filler<'_> {
     fn extended(&mut self, style: &Style) -> Option<Style> {
         let styles = &self.template.document().styles;
         let mut whole = style.clone();
-        // No style extends itself, so the chain is not longer than the list.
-        for _ in 0..=styles.entries.len() {
+        for _ in 0..=MAX_EXTENDS {
             let Some(base) = whole.extends.take() else { break };
             whole = whole.over(styles.get(&base.value.0)?);
             whole.extends = styles.get(&base.value.0)?.extends.clone();

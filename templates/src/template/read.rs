@@ -10,6 +10,9 @@ use crate::expr::Expression;
 use crate::fault::{At, Fault, Faults, did_you_mean};
 use crate::source::{Key, Kind, Node, Place};
 
+/// The most entries of one map of names. Names are looked up one by one, so this bounds the cost of a check.
+pub const MAX_NAMES: usize = 1000;
+
 /// Anything that can stand in a template.
 pub trait Read: Sized {
     /// Whether a record without this field is at fault.
@@ -354,6 +357,11 @@ impl<T: Read> Read for Named<T> {
             return None;
         };
         let mut named = Named::default();
+        if fields.len() > MAX_NAMES {
+            let fault = Fault::new(&reader.at(node.place), format!("more than {MAX_NAMES} names in one map"));
+            reader.faults.push(fault.found_as(fields.len().to_string()));
+            return Some(named);
+        }
         for (key, value) in fields {
             let at = reader.at(key.place).within(&crate::fault::shortened(&key.name));
             if !is_name(&key.name) {
