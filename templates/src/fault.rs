@@ -247,7 +247,9 @@ pub fn shortened(value: &str) -> String {
 /// `did you mean …?` when one of `known` is close to `name`, else the list of what there is.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // A hint is worth looking at a thousand names, not at a hundred thousand.
-    let known: Vec<&str> = known.into_iter().take(1000).collect();
+    let mut known: Vec<&str> = known.into_iter().take(1000).collect();
+    let mut seen = std::collections::HashSet::new();
+    known.retain(|name| seen.insert(*name));
     if let Some(close) = closest(name, &known) {
         return Some(format!("did you mean `{close}`?"));
     }

@@ -22,8 +22,8 @@ fn wrong_data_is_named_field_by_field() {
         ),
         (
             "a plan that is none",
-            json!({ "first_name": "Maria", "plan": "por" }),
-            "maria.json: plan: expected one of [\"basic\",\"pro\"], found \"por\"\n  hint: did you mean `pro`?",
+            json!({ "first_name": "Maria", "plan": "prro" }),
+            "maria.json: plan: expected one of [\"basic\",\"pro\"], found \"prro\"\n  hint: did you mean `pro`?",
         ),
         (
             "too long",
