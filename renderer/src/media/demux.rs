@@ -307,6 +307,8 @@ fn coding_of(track: Track, caps: &gst::CapsRef) -> Result<&'static Coding, Media
 /// The coded packets of one track.
 #[derive(Debug)]
 pub(crate) struct Demuxed {
+    /// What they came in.
+    pub(crate) container: Container,
     /// How they are coded.
     pub(crate) caps: gst::Caps,
     /// The packets in decoding order, each with its segment.
@@ -369,6 +371,7 @@ pub(crate) fn demux(blob: &Blob, track: Track) -> Result<Demuxed, MediaFault> {
 
     start(&pipeline.0)?;
     let mut demuxed = Demuxed {
+        container,
         caps: gst::Caps::new_empty(),
         packets: Vec::new(),
         tags: gst::TagList::new(),

@@ -213,7 +213,7 @@ fn looks_like_svg(bytes: &[u8]) -> bool {
             [b'<', b'?', ..] => b"?>",
             [b'<', b'!', b'-', b'-', ..] => b"-->",
             // Refused later, by name.
-            [b'<', b'!', ..] => b">",
+            [b'<', b'!', ..] => return rest.starts_with(b"<!DOCTYPE svg"),
             _ => break,
         };
         match rest.windows(end.len()).position(|window| window == end) {

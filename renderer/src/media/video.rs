@@ -9,8 +9,8 @@ use vignette_templates::time::{FrameRate, Time};
 use vignette_templates::video::Fit;
 
 use super::demux::{
-    Demuxed, Pipeline, Track, add, app_sink, demux, element, fault_of, link, next_sample, pipeline_fault,
-    start,
+    Container, Demuxed, Pipeline, Track, add, app_sink, demux, element, fault_of, link, next_sample,
+    pipeline_fault, start,
 };
 use super::error::{MediaError, MediaFault};
 use super::fit::{Fitted, fit};
@@ -53,6 +53,8 @@ struct Shared {
     info: VideoInfo,
     length: i64,
     orientation: Orientation,
+    /// Frames are known by their number from the start of the run, not by a timestamp.
+    numbered: bool,
 }
 
 /// Packets that belong to one entry of the edit list: one stream for a decoder.
@@ -71,7 +73,7 @@ struct FrameEntry {
     shown: i64,
     /// The run that it is in.
     run: usize,
-    /// Its timestamp in the run's stream.
+    /// Its timestamp in the run's stream, or its number there.
     pts: u64,
 }
 
@@ -173,7 +175,9 @@ impl Shared {
                 timed = false;
                 continue;
             };
-            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)
+                && (run.keyframes.is_empty() || starts_afresh(&demuxed.caps, buffer))
+            {
                 run.keyframes.push((index, pts.nseconds()));
             }
             if run.keyframes.first().is_none_or(|(_, first)| pts.nseconds() < *first) {
@@ -194,9 +198,11 @@ impl Shared {
             info: VideoInfo { width: 0, height: 0, duration: Time::ZERO, frame_times: Vec::new() },
             length: 0,
             orientation,
+            numbered: false,
         };
         if !timed {
-            // The container does not say when each frame is shown (AVI with reordered frames): the decoder does.
+            shared.numbered = true;
+            shared.runs.iter_mut().for_each(|run| run.keyframes.clear());
             shared.frames = shared.timed_by_decoding()?;
         }
         shared.frames.sort();
@@ -240,16 +246,29 @@ impl Shared {
         Ok(shared)
     }
 
+    /// The frames as the decoder counts them, for containers that do not say when each one is shown (AVI with reordered
+    /// frames, MPEG program streams). Such a stream is always decoded from its start, and `pts` is the frame's number.
     fn timed_by_decoding(&self) -> Result<Vec<FrameEntry>, MediaFault> {
+        let rate =
+            self.demuxed.caps.structure(0).and_then(|caps| caps.get::<gst::Fraction>("framerate").ok());
+        let steady = rate.filter(|rate| self.demuxed.container == Container::MpegPs && rate.numer() > 0);
         let mut frames = Vec::new();
         for run in 0..self.runs.len() {
             let mut session = Session::at_packet(self, run, self.runs[run].start)?;
-            while let Some((pts, sample)) = session.next(self)? {
-                let segment = sample
-                    .segment()
-                    .and_then(|segment| presented(segment, gst::ClockTime::from_nseconds(pts)));
-                // Frames whose packets have no timestamps get them from the decoder, in the sink's segment.
-                frames.push(FrameEntry { shown: segment.unwrap_or(pts as i64), run, pts });
+            while let Some((number, sample)) = session.next(self)? {
+                let time = sample.buffer().and_then(|buffer| buffer.pts());
+                let shown = match (steady, time, sample.segment()) {
+                    // Few of its packets have timestamps, and its clock starts anywhere.
+                    (Some(rate), ..) => {
+                        let frames = number as i128 * i128::from(rate.denom()) * 1_000_000_000;
+                        (frames / i128::from(rate.numer())) as i64
+                    }
+                    (None, Some(time), Some(segment)) => {
+                        presented(segment, time).unwrap_or(time.nseconds() as i64)
+                    }
+                    _ => continue,
+                };
+                frames.push(FrameEntry { shown, run, pts: number });
             }
         }
         Ok(frames)
@@ -261,6 +280,34 @@ impl Shared {
         let before = run.keyframes.iter().filter(|(_, pts)| *pts <= entry.pts);
         before.map(|(index, _)| *index).max().unwrap_or(run.start)
     }
+}
+
+/// Whether nothing that is shown after this packet refers to what came before it.
+///
+/// H.264 files mark recovery points of open GOPs as sync samples too. From there libavcodec decodes other pixels than it
+/// does in passing, so that only IDR pictures (ITU-T H.264, 7.4.1.2.4) are taken. In other codings a keyframe is one.
+fn starts_afresh(caps: &gst::CapsRef, packet: &gst::BufferRef) -> bool {
+    let Some(coded) = caps.structure(0).filter(|coded| coded.name() == "video/x-h264") else { return true };
+    let Ok(bytes) = packet.map_readable() else { return false };
+    let is_idr = |header: &u8| header & 0x1f == 5;
+    if coded.get::<&str>("stream-format").is_ok_and(|format| format == "byte-stream") {
+        let mut starts = bytes.windows(4).filter(|four| four.starts_with(&[0, 0, 1]));
+        return starts.any(|four| is_idr(&four[3]));
+    }
+    // NAL units behind their length, in as many bytes as the avcC says (ISO/IEC 14496-15, 5.3.3.1.2).
+    let config = coded.get::<gst::Buffer>("codec_data").ok();
+    let config = config.and_then(|config| config.into_mapped_buffer_readable().ok());
+    let length_bytes =
+        config.and_then(|config| config.get(4).copied()).map_or(4, |byte| usize::from(byte & 3) + 1);
+    let mut rest = bytes.as_slice();
+    while let Some((length, behind)) = rest.split_at_checked(length_bytes) {
+        if behind.first().is_some_and(is_idr) {
+            return true;
+        }
+        let length = length.iter().fold(0usize, |length, byte| length << 8 | usize::from(*byte));
+        rest = behind.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 /// When a frame with this timestamp is shown, in nanoseconds from the container's time 0; `None` when the edit list
@@ -297,6 +344,8 @@ struct Session {
     /// The next packet to hand to the decoder.
     fed: usize,
     ended: bool,
+    /// How many frames came out.
+    decoded: u64,
     /// The latest frame that was taken, and one that came after it and was not wanted yet.
     held: Option<(u64, gst::Sample)>,
     ahead: Option<(u64, gst::Sample)>,
@@ -329,8 +378,18 @@ impl Session {
             }
         }
         start(&pipeline.0)?;
-        let session =
-            Session { pipeline, source, sink, name, run, fed: packet, ended: false, held: None, ahead: None };
+        let session = Session {
+            pipeline,
+            source,
+            sink,
+            name,
+            run,
+            fed: packet,
+            ended: false,
+            decoded: 0,
+            held: None,
+            ahead: None,
+        };
         for sample in &shared.demuxed.packets[shared.runs[run].start..packet] {
             match sample.buffer_owned() {
                 Some(buffer)
@@ -375,7 +434,11 @@ impl Session {
         });
         (self.fed, self.ended) = (fed, ended);
         let Some(sample) = outcome? else { return Ok(None) };
-        let pts = sample.buffer().and_then(|buffer| buffer.pts()).map_or(0, |pts| pts.nseconds());
+        let pts = match shared.numbered {
+            true => self.decoded,
+            false => sample.buffer().and_then(|buffer| buffer.pts()).map_or(0, |pts| pts.nseconds()),
+        };
+        self.decoded += 1;
         Ok(Some((pts, sample)))
     }
 
