@@ -76,7 +76,7 @@ fn every_format_decodes_at_its_place() {
         // Two resamplers meet here, ours and ffmpeg's.
         ("a44.wav", &["-c:a", "pcm_s16le", "-ar", "44100"], 0, 1, 40.0),
         ("a.flac", &["-c:a", "flac"], 0, 0, 60.0),
-        ("a.ogg", &["-c:a", "libvorbis", "-q:a", "6"], 0, 0, 20.0),
+        ("a.ogg", &["-c:a", "libvorbis", "-q:a", "6"], 0, 1, 20.0),
         ("a.opus", &["-c:a", "libopus", "-b:a", "160k"], 0, 960, 15.0),
         ("a.webm", &["-c:a", "libopus", "-b:a", "160k"], 0, 960, 15.0),
         ("a.m4a", &["-c:a", "aac", "-b:a", "192k"], 0, 1024, 20.0),
@@ -91,7 +91,11 @@ fn every_format_decodes_at_its_place() {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let (late, ratio) = delay(&samples, &pcm.samples, 1300);
         let longer = pcm.frames() as i64 - 72_000;
-        let right = (0..=most_late).contains(&late) && (-1..=most_longer).contains(&longer) && ratio > agree;
+        // qtdemux 1.22 leaves out a last packet that the file's index cuts short: up to 21 ms of an M4A's end.
+        let most_shorter = if name == "a.m4a" { 1023 } else { 1 };
+        let right = (0..=most_late).contains(&late)
+            && (-most_shorter..=most_longer).contains(&longer)
+            && ratio > agree;
         if !right {
             wrong.push(format!("{name}: {late} frames late, {longer} longer, {ratio:.1} dB"));
         }
