@@ -381,7 +381,7 @@ fn keep_picture_nals(unit: &[u8]) -> Result<Vec<u8>, EncodeError> {
         let nal = after.get(..length).ok_or_else(|| EncodeError::Output("a NAL unit is cut short".into()))?;
         // ITU-T H.264, table 7-1: 6 SEI, 7 and 8 parameter sets, 9 delimiter; annex D: SEI 5 is free text.
         let dropped = match nal.first().map(|byte| byte & 0x1f) {
-            Some(7 | 8 | 9) | None => true,
+            Some(7..=9) | None => true,
             Some(6) => nal.get(1) == Some(&5),
             Some(_) => false,
         };

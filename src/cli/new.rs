@@ -20,14 +20,14 @@ const FILES: [(&str, &str); 5] = [
 /// Writes the package into `dir`, which must not exist or must be empty.
 pub(super) fn write(dir: &Path) -> Result<(), Stop> {
     let io = |operation: String, source| Stop::Failed(Error::Render(RenderError::Io { operation, source }));
-    match fs::read_dir(dir) {
-        Ok(mut entries) if entries.next().is_some() => {
+    match fs::read_dir(dir).map(|entries| entries.count()) {
+        Ok(1..) => {
             return Err(Stop::Failed(Error::Input(format!(
                 "{}: not empty; name a folder that does not exist yet",
                 dir.display()
             ))));
         }
-        Ok(_) => {}
+        Ok(0) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(io(format!("cannot look into {}", dir.display()), error)),
     }

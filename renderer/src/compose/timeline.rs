@@ -22,6 +22,7 @@ pub(crate) struct Pose {
 
 impl Pose {
     /// The pose of a layer that nothing moves.
+    #[cfg(test)]
     pub(crate) const REST: Pose =
         Pose { offset: [0.0; 2], scale: [1.0; 2], rotation: 0.0, opacity: 1.0, color: None, reveal: None };
 

@@ -17,6 +17,8 @@ const PASSAGE: Time = Time::from_ticks(Time::TICKS_PER_SECOND / 2);
 const SLIDE: Length = Length { value: 8.0, unit: LengthUnit::Vmin };
 /// `out-cubic`: arrives gently.
 const ARRIVE: Easing = Easing::CubicBezier([0.33, 1.0, 0.68, 1.0]);
+/// How a way out goes when the template does not say: the same, backwards.
+const LEAVE: Easing = Easing::CubicBezier([0.32, 0.0, 0.67, 0.0]);
 
 impl Filler<'_> {
     /// A way in, or a way out.
@@ -28,10 +30,9 @@ impl Filler<'_> {
     ) -> Option<Passage> {
         let duration = self.opt(&passage.r#for).map_or(PASSAGE, |length| self.time(length.0));
         let easing = match self.opt(&passage.ease) {
-            Some(ease) if enters => ease.0,
-            // A template says how the way out goes on in time; a passage is told from away to in place.
-            Some(ease) => reversed(ease.0),
-            None => ARRIVE,
+            Some(ease) => ease.0,
+            None if enters => ARRIVE,
+            None => LEAVE,
         };
         let fade = match (&passage.fade, self.opt(&passage.fade)) {
             (Some(written), Some(fade)) => {
@@ -49,8 +50,7 @@ impl Filler<'_> {
             None => None,
         };
         let scale = self.opt(&passage.scale).map(|scale| scale.0);
-        let wipe =
-            self.opt(&passage.wipe).map(|direction| if enters { direction } else { opposite(direction) });
+        let wipe = self.opt(&passage.wipe);
         Some(Passage { duration, easing, fade, slide, scale, wipe })
     }
 
@@ -159,24 +159,5 @@ impl Filler<'_> {
             track.keys.push(Keyframe { at, value, easing });
         }
         track
-    }
-}
-
-/// The easing that looks the same when time runs backwards: `in-cubic` becomes `out-cubic`.
-fn reversed(easing: Easing) -> Easing {
-    match easing {
-        Easing::CubicBezier([x1, y1, x2, y2]) => {
-            Easing::CubicBezier([1.0 - x2, 1.0 - y2, 1.0 - x1, 1.0 - y1])
-        }
-        Easing::Linear | Easing::Steps(_) => easing,
-    }
-}
-
-fn opposite(direction: Direction) -> Direction {
-    match direction {
-        Direction::Up => Direction::Down,
-        Direction::Down => Direction::Up,
-        Direction::Left => Direction::Right,
-        Direction::Right => Direction::Left,
     }
 }
