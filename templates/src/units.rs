@@ -340,12 +340,15 @@ fn ticks(value: i128, scale: i128) -> Option<Duration> {
     Some(Duration::Time(Time::from_ticks(rounded as i64)))
 }
 
-/// Unsigned decimal notation as `(digits, power of ten)`, at most 12 digits on either side of the point.
+/// Unsigned decimal notation as `(digits, power of ten)`, at most 12 digits before the point.
+///
+/// Of the fraction 12 digits count, far finer than a tick: what an expression computes has up to 17.
 fn exact_decimal(text: &str) -> Option<(i128, i128)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.len() + fraction.len() == 0 || whole.len() > 12 || fraction.len() > 12 {
+    if whole.len() + fraction.len() == 0 || whole.len() > 12 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    let fraction = &fraction[..fraction.len().min(12)];
     let mut value = 0i128;
     for byte in whole.bytes().chain(fraction.bytes()) {
         if !byte.is_ascii_digit() {

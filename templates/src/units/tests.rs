@@ -118,6 +118,8 @@ fn durations() {
         ("0", ticks(0)),
         // A third of a millisecond is not a whole number of ticks: rounded to the nearest, away from the float's error.
         ("0.333333333333s", ticks(235_200_000)),
+        // As an expression computes it: 42,350 samples at 22,050 Hz.
+        ("1.9206349206349207s", ticks(1_355_200_000)),
         ("1000000s", ticks(1_000_000 * second)),
     ];
     for (text, duration) in rows {
