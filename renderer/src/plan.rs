@@ -278,7 +278,9 @@ mod tests {
     fn cuts() {
         let fade = Transition { kind: TransitionKind::Crossfade, frames: 15, easing: Easing::Linear };
         let personal = |start, end| vec![layer(start, end, true)];
-        let rows: [(&str, Scene, Option<Transition>, Option<u32>, &[u32]); 8] = [
+        /// Name, scene, its transition, the video's first segment's length, and the expected lengths.
+        type Row = (&'static str, Scene, Option<Transition>, Option<u32>, &'static [u32]);
+        let rows: [Row; 8] = [
             ("short scene", scene(20, vec![]), None, None, &[20]),
             ("two seconds", scene(60, vec![]), None, None, &[60]),
             ("nine seconds in equal parts", scene(270, vec![]), None, None, &[54, 54, 54, 54, 54]),

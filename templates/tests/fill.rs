@@ -111,10 +111,10 @@ fn layers_are_pixels_frames_and_colours() {
     let enter = title.enter.unwrap();
     assert_eq!((enter.slide, enter.fade, enter.duration), (Some([0.0, 40.0]), true, seconds(0.6)));
     let exit = title.exit.unwrap();
-    assert_eq!((exit.slide, exit.wipe), (Some([-86.4, 0.0]), Some(Direction::Left)));
+    assert_eq!((exit.slide, exit.wipe), (Some([-86.4, 0.0]), Some(Direction::Right)));
     let Easing::CubicBezier(curve) = exit.easing else { panic!() };
-    for (value, expected) in curve.iter().zip([0.33, 1.0, 0.68, 1.0]) {
-        assert!((value - expected).abs() < 1e-6, "in-cubic read backwards is out-cubic: {curve:?}");
+    for (value, expected) in curve.iter().zip([0.32, 0.0, 0.67, 0.0]) {
+        assert!((value - expected).abs() < 1e-6, "in-cubic, as time runs: {curve:?}");
     }
     let shadow = title.shadow.unwrap();
     assert_eq!((shadow.offset, shadow.blur, shadow.color.a), ([0.0, 4.0], 24.0, 0x88));
