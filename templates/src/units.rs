@@ -345,7 +345,10 @@ fn ticks(value: i128, scale: i128) -> Option<Duration> {
 /// Of the fraction 12 digits count, far finer than a tick: what an expression computes has up to 17.
 fn exact_decimal(text: &str) -> Option<(i128, i128)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.len() + fraction.len() == 0 || whole.len() > 12 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    if whole.len() + fraction.len() == 0
+        || whole.len() > 12
+        || !fraction.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
     let fraction = &fraction[..fraction.len().min(12)];

@@ -32,6 +32,12 @@ pub trait Read: Sized {
         None
     }
 
+    /// What takes its place when it is at fault but has to be there, so that the rest is checked too: such a
+    /// template is never opened.
+    fn stand_in(_: &At) -> Option<Self> {
+        None
+    }
+
     /// Shows every expression and every name in it to `visitor`.
     fn visit(&self, visitor: &mut dyn Visit);
 
@@ -151,9 +157,13 @@ impl Reader {
     /// Reads the field `name` of a record that starts at `node`.
     pub(super) fn field<T: Read>(&mut self, node: &Node, fields: &[(Key, Node)], name: &str) -> Option<T> {
         // Of a field given twice the first counts; the second is a fault already.
+        let stand_in = |at: At| T::stand_in(&at.within(name));
         match fields.iter().find(|(key, _)| key.name == name) {
             // What can be left out is left out when it is at fault, so that the rest is checked too.
-            Some((_, value)) => self.within(name, value).or_else(T::absent),
+            Some((_, value)) => {
+                let read = self.within(name, value).or_else(T::absent);
+                read.or_else(|| stand_in(self.at(value.place)))
+            }
             None => {
                 let absent = T::absent();
                 if absent.is_none() {
@@ -161,7 +171,7 @@ impl Reader {
                     let fault = Fault::new(&at, format!("the field `{name}` is missing"));
                     self.faults.push(fault.hint(format!("`{name}` is {}", T::expected())));
                 }
-                absent
+                absent.or_else(|| stand_in(self.at(node.place)))
             }
         }
     }
@@ -302,6 +312,9 @@ impl<S: Read, F: Read> Read for Either<S, F> {
             reader.mismatch(node, &Self::expected(), None);
             None
         }
+    }
+    fn stand_in(at: &At) -> Option<Self> {
+        S::stand_in(at).map(Either::Short).or_else(|| F::stand_in(at).map(Either::Full))
     }
     fn visit(&self, visitor: &mut dyn Visit) {
         match self {

@@ -67,6 +67,9 @@ impl<T: Scalar> Read for Written<T> {
         };
         Some(Written { at, form })
     }
+    fn stand_in(at: &At) -> Option<Self> {
+        Some(Written { at: at.clone(), form: Form::Plain(any_value()?) })
+    }
     fn visit(&self, visitor: &mut dyn Visit) {
         match &self.form {
             Form::Plain(value) => {
@@ -120,6 +123,9 @@ impl<T: Scalar> Read for Fixed<T> {
         }
         Some(Fixed { value: plain(node, reader)?, at })
     }
+    fn stand_in(at: &At) -> Option<Self> {
+        Some(Fixed { value: any_value()?, at: at.clone() })
+    }
     fn visit(&self, visitor: &mut dyn Visit) {
         for (kind, name) in self.value.names() {
             visitor.name(&self.at, kind, name);
@@ -142,4 +148,11 @@ fn plain<T: Scalar>(node: &Node, reader: &mut Reader) -> Option<T> {
             None
         }
     }
+}
+
+/// A value of the type, no matter which, that names nothing.
+fn any_value<T: Scalar>() -> Option<T> {
+    let candidates = ["1", "16", "1s", "a", "a.png", "#000", "linear"];
+    let mut values = candidates.iter().filter_map(|text| T::parse(text).ok());
+    values.find(|value| T::KIND.is_none() && value.names().is_empty())
 }
