@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use vignette_templates::video::Video;
 
 use crate::audio::{self, AacTrack};
-use crate::compose::{Composer, Composition, Media};
+use crate::compose::{Composer, Composition, Costs, Media};
 use crate::encode::{SegmentEncoder, VideoProfile};
 use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
@@ -94,6 +94,11 @@ impl Prepared<'_> {
     /// The video's segments.
     pub fn plan(&self, quality: u8) -> Plan {
         plan::plan(self.video, &self.fonts, quality)
+    }
+
+    /// Where composing spent its time so far; for benchmarks.
+    pub fn costs(&self) -> &Costs {
+        self.composition.costs()
     }
 
     /// One frame, counted from the start of the video; past the end it is the last one.

@@ -251,7 +251,7 @@ impl Draw<'_> {
         };
         let origin = [corner[0] - area.left as f32, corner[1] - area.top as f32];
         paint_upright(self.actor, &mut pixmap, origin, 1.0, self.pose.color, stage, frame, composer)?;
-        Ok(Tile::from_pixmap(&pixmap, area.left, area.top))
+        Ok(composer.composition.tile(&pixmap, area.left, area.top))
     }
 
     /// Turned or scaled: drawn upright at the largest scale of its way, then laid slanted.
@@ -270,7 +270,7 @@ impl Draw<'_> {
             Transform::from_translate(self.origin[0] - area.left as f32, self.origin[1] - area.top as f32);
         let plain = Draw { pose: Pose { opacity: 1.0, ..self.pose }, origin: [0.0; 2], ..*self };
         paint_posed(&plain, &mut canvas, to_canvas, stage, frame, composer)?;
-        Ok(Tile::from_pixmap(&canvas, area.left, area.top))
+        Ok(composer.composition.tile(&canvas, area.left, area.top))
     }
 
     /// The pixels of the canvas that it covers as posed.
