@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -33,11 +33,13 @@ pub use vignette_templates as templates;
 use generators::GenerateError;
 use renderer::compose::Media;
 use renderer::error::RenderError;
+use renderer::media::MediaError;
 use renderer::render::{Prepared, prepare};
 use renderer::text::{FontError, FontLibrary};
-use templates::fault::{Faults, Warned};
-use templates::generate::Generated;
-use templates::video::Video;
+use templates::blob::Blob;
+use templates::fault::{At, Fault, Faults, Warned};
+use templates::generate::{Generated, RequestKind};
+use templates::video::{AssetKind, Video};
 use templates::{Data, Fill, OpenOptions, Package};
 
 /// Everything that can keep a video from being made, and whose fault it is.
@@ -65,9 +67,7 @@ impl Error {
     pub fn is_input_fault(&self) -> bool {
         match self {
             Error::Faults(_) | Error::Input(_) => true,
-            Error::Generate(error) => {
-                matches!(error, GenerateError::Invalid(_) | GenerateError::Language { .. })
-            }
+            Error::Generate(error) => error.is_input_fault(),
             Error::Render(error) => error.is_input_fault(),
             Error::Fonts(_) => false,
         }
@@ -95,15 +95,35 @@ impl Engine {
     /// # Errors
     /// Every fault of the template, each with its place.
     pub fn open(&self, path: &Path, asset_folders: &[PathBuf]) -> Result<Warned<Template>, Error> {
-        let (fonts, media) = (self.fonts.clone(), Arc::new(Media::default()));
-        let opened = media.clone();
+        let (fonts, library) = (self.fonts.clone(), self.fonts.clone());
+        let media = Arc::new(Media::default());
+        let lacking = Arc::new(Mutex::new(None));
+        let (opened, lacks) = (media.clone(), lacking.clone());
+        let probe = move |kind, blob: &Blob| {
+            if kind == AssetKind::Font {
+                let font = std::iter::once((blob.digest(), blob.bytes().clone()));
+                return library.with_assets(font).map(drop).map_err(|error| error.to_string());
+            }
+            opened.probe(kind, blob).map_err(|error| {
+                let message = error.fault.to_string();
+                if error.is_machine() {
+                    *lock(&lacks) = Some(error);
+                }
+                message
+            })
+        };
         let options = OpenOptions {
             assets: asset_folders.to_vec(),
             has_font_family: Some(Arc::new(move |family| fonts.has_family(family))),
-            probe: Some(Arc::new(move |kind, blob| opened.probe(kind, blob))),
+            probe: Some(Arc::new(probe)),
         };
-        let package = Package::open(path, &options)?;
-        Ok(Warned { value: Template { package: package.value, media }, warnings: package.warnings })
+        let package = Package::open(path, &options);
+        // A file that this machine cannot judge is not the template's fault.
+        if let Some(error) = lock(&lacking).take() {
+            return Err(RenderError::machine(error).into());
+        }
+        let package = package?;
+        Ok(Warned { value: Template { package: package.value, media, lacking }, warnings: package.warnings })
     }
 
     /// Fills the template with one viewer's data, generating what it asks for.
@@ -118,18 +138,41 @@ impl Engine {
     ) -> Result<Warned<Video>, Error> {
         let package = &template.package;
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
+        let mut failed: BTreeMap<String, GenerateError> = BTreeMap::new();
         loop {
             // Speech may say generated words, so each round makes asking for the next one possible.
-            let requests = templates::ask(&package.template, data, &generated)?;
+            let mut requests = templates::ask(&package.template, data, &generated)?;
+            requests.retain(|request| !failed.contains_key(&request.name));
             if requests.is_empty() {
                 break;
             }
             let answers = self.generators.generate(&requests);
             for (request, answer) in requests.into_iter().zip(answers) {
-                generated.insert(request.name, answer?);
+                match answer {
+                    Ok(answer) => drop(generated.insert(request.name, answer)),
+                    // A picture may have a fallback file, which fill takes.
+                    Err(error) if matches!(request.kind, RequestKind::Image(_)) => {
+                        failed.insert(request.name, error);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        Ok(templates::fill(&package.template, data, &generated, Fill { rendition }, &package.files)?)
+        let filled = templates::fill(&package.template, data, &generated, Fill { rendition }, &package.files);
+        if let Some(error) = lock(&template.lacking).take() {
+            return Err(RenderError::machine(error).into());
+        }
+        match (filled, failed.into_values().next()) {
+            (Ok(mut filled), Some(error)) => {
+                let at = At::file(package.template.file());
+                filled.warnings.push(Fault::new(&at, format!("its fallback is used: {error}")));
+                Ok(filled)
+            }
+            (Ok(filled), None) => Ok(filled),
+            // Without its picture the video cannot be filled: what kept it from being made is the reason.
+            (Err(_), Some(error)) => Err(error.into()),
+            (Err(faults), None) => Err(faults.into()),
+        }
     }
 
     /// Decodes the video's assets and lays out its text.
@@ -146,6 +189,13 @@ pub struct Template {
     package: Package,
     /// What was decoded while its files were looked at, so that it is not decoded again to be drawn.
     media: Arc<Media>,
+    /// That this machine lacks something to judge a file, found while files were looked at.
+    lacking: Arc<Mutex<Option<MediaError>>>,
+}
+
+/// What is kept behind these locks is whole at every moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Template {

@@ -100,7 +100,18 @@ fn schemas_are_printed() {
 fn data_come_from_files_rows_and_the_command_line() {
     let csv = "first_name,age\nMaria,41\nLi,\n";
     let lines = "{\"first_name\":\"Ana\"}\n{\"first_name\":\"Bo\"}\n";
-    let folder = package(SMALL, &[("p.csv", csv.as_bytes()), ("p.jsonl", lines.as_bytes())]);
+    // Right, but longer than one viewer's data may be.
+    let big = format!("{}{{\"first_name\":\"Ana\"}}", " ".repeat(1 << 20));
+    let folder = package(
+        SMALL,
+        &[
+            ("p.csv", csv.as_bytes()),
+            ("P2.CSV", csv.as_bytes()),
+            ("p.jsonl", lines.as_bytes()),
+            ("big.json", big.as_bytes()),
+            ("big.jsonl", big.as_bytes()),
+        ],
+    );
     let fill = |arguments: &[&str]| {
         let mut command = vignette();
         command.arg("fill").arg(folder.path()).args(arguments).current_dir(folder.path());
@@ -113,7 +124,10 @@ fn data_come_from_files_rows_and_the_command_line() {
         (&["--data", "p.csv", "--row", "1"][..], "Hi Maria"),
         (&["--data", "p.csv", "--row", "2"], "Hi Li"),
         (&["--data", "p.jsonl", "--row", "2"], "Hi Bo"),
+        (&["--data", "P2.CSV", "--row", "2"], "Hi Li"),
         (&["--set", "first_name=Eva"], "Hi Eva"),
+        (&["--set", "first_name=42"], "Hi 42"),
+        (&["--set", "first_name=Eva", "--set", "age=7"], "Hi Eva"),
         (&["--data", "p.csv", "--row", "1", "--set", "first_name=Zoë"], "Hi Zoë"),
     ] {
         assert_eq!(fill(arguments), (0, json!(expected)), "{arguments:?}");
@@ -122,6 +136,9 @@ fn data_come_from_files_rows_and_the_command_line() {
         (&["--data", "p.csv"][..], 1),
         (&["--data", "p.csv", "--row", "3"], 1),
         (&["--data", "nowhere.json"], 1),
+        (&["--data", "big.json", "--set", "first_name=Eva"], 1),
+        (&["--data", "big.jsonl", "--row", "1"], 1),
+        (&["--set", "first_name=Eva", "--set", "age=old"], 1),
         (&["--row", "1"], 2),
         (&["--set", "x"], 2),
         (&[], 1),
@@ -173,6 +190,30 @@ fn progress_is_json_lines_when_asked_for_and_quiet_when_piped() {
 }
 
 #[test]
+fn warnings_and_errors_are_json_lines_too() {
+    let folder = package(SMALL, &[]);
+    let render = |arguments: &[&str]| {
+        let mut command = vignette();
+        command.arg("render").arg(folder.path()).args(["--progress", "json", "-o"]);
+        let (code, _, error) = status(command.arg(folder.path().join("a.mp4")).args(arguments));
+        let lines: Vec<Value> = error.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        (code, lines)
+    };
+    let (code, lines) = render(&["--set", "first_name=\u{10FFFD}"]);
+    assert_eq!(code, 0, "{lines:?}");
+    let warning = lines.iter().find(|line| line["event"] == "warning").unwrap();
+    assert!(warning["message"].as_str().unwrap().contains("U+10FFFD"), "{warning}");
+    let (code, lines) = render(&["--set", "age=old"]);
+    let last = lines.last().unwrap();
+    assert_eq!((code, &last["event"]), (1, &json!("error")), "{last}");
+    assert!(last["faults"].as_array().unwrap().iter().any(|fault| fault["path"] == "age"), "{last}");
+    let (code, lines) = render(&["--captions", "nowhere/a.vtt"]);
+    let last = lines.last().unwrap();
+    assert_eq!((code, &last["event"]), (3, &json!("error")), "{last}");
+    assert!(last["message"].as_str().unwrap().contains("nowhere/a.vtt"), "{last}");
+}
+
+#[test]
 fn wrong_usage_ends_with_two() {
     let folder = package(SMALL, &[]);
     let path = folder.path().to_str().unwrap();
@@ -180,6 +221,10 @@ fn wrong_usage_ends_with_two() {
         &["frobnicate"][..],
         &["render", path],
         &["render", path, "--set", "first_name=A", "-o", "a.avi"],
+        &["render", path, "--set", "first_name=A", "--quality", "51", "-o", "a.mp4"],
+        &["render", path, "--set", "first_name=A", "--quality", "0", "-o", "a.mp4"],
+        &["check", path, "--row", "1"],
+        &["still", path, "--set", "first_name=A", "--at", "0s", "-o", "out.jpg"],
         &["render", path, "--set", "first_name=A", "--workers", "0", "-o", "a.mp4"],
         &["still", path, "--set", "first_name=A", "--at", "9s", "-o", "a.png"],
         &["still", path, "--set", "first_name=A", "--at", "soon", "-o", "a.png"],
@@ -188,6 +233,52 @@ fn wrong_usage_ends_with_two() {
         assert_eq!(code, 2, "{arguments:?}: {error}");
         assert!(!error.is_empty());
     }
+    let before = ["still", path, "--set", "first_name=A", "--at", "-1s", "-o", "a.png"];
+    let (code, _, error) = status(vignette().args(before).current_dir(folder.path()));
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("before the start"), "{error}");
+}
+
+#[test]
+fn only_ordinary_files_are_replaced() {
+    let folder = package(SMALL, &[]);
+    let out = tempfile::tempdir().unwrap();
+    let still = |name: &str| {
+        status(
+            vignette()
+                .arg("still")
+                .arg(folder.path())
+                .args(["--set", "first_name=A", "--at", "0s", "-o", name])
+                .current_dir(out.path()),
+        )
+    };
+    succeed(Command::new("mkfifo").arg(out.path().join("fifo.png")));
+    fs::create_dir(out.path().join("folder.png")).unwrap();
+    for name in ["fifo.png", "folder.png", "new.png/"] {
+        let (code, _, error) = still(name);
+        assert_eq!(code, 2, "{name}: {error}");
+        assert!(error.contains(name), "{error}");
+    }
+    // A link stays, and what it leads to is replaced.
+    fs::create_dir(out.path().join("real")).unwrap();
+    fs::write(out.path().join("real/old.png"), "the old one").unwrap();
+    std::os::unix::fs::symlink("real/old.png", out.path().join("link.png")).unwrap();
+    let (code, _, error) = still("link.png");
+    assert_eq!(code, 0, "{error}");
+    assert!(out.path().join("link.png").is_symlink());
+    assert_eq!(image::open(out.path().join("real/old.png")).unwrap().to_rgb8().dimensions(), (160, 96));
+    std::os::unix::fs::symlink("real/nothing.png", out.path().join("lost.png")).unwrap();
+    for name in ["lost.png", "nowhere/a.png", "link.png/a.png"] {
+        let (code, _, error) = still(name);
+        assert_eq!(code, 3, "{name}: {error}");
+        assert!(error.contains(name), "{error}");
+    }
+    // A name as long as names can be, with an ending in capitals.
+    let long = format!("{}.PNG", "x".repeat(251));
+    let (code, _, error) = still(&long);
+    assert_eq!(code, 0, "{error}");
+    let mut left = fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.all(|name| !name.to_string_lossy().ends_with(".part")));
 }
 
 #[test]
@@ -218,7 +309,32 @@ fn this_machine_at_fault_ends_with_three_and_leaves_nothing() {
             .arg(out.path().join("nowhere/a.mp4")),
     );
     assert_eq!(code, 3, "{error}");
-    assert!(error.contains("nowhere/a.mp4"), "{error}");
+    assert!(error.contains("nowhere/a.mp4") && error.contains("does not exist"), "{error}");
+    // The captions' folder is looked at before anything is rendered, too.
+    let (code, _, error) = status(
+        vignette()
+            .arg("render")
+            .arg(folder.path())
+            .args(["--set", "first_name=A", "-o"])
+            .arg(out.path().join("a.mp4"))
+            .arg("--captions")
+            .arg(out.path().join("nowhere/a.vtt")),
+    );
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("nowhere/a.vtt"), "{error}");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_full_disk_under_standard_output_ends_with_three() {
+    let folder = package(SMALL, &[]);
+    let path = folder.path().to_str().unwrap();
+    for arguments in [&["schema"][..], &["fill", path, "--set", "first_name=A"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut child =
+            vignette().args(arguments).stdout(Stdio::from(full)).stderr(Stdio::null()).spawn().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{arguments:?}");
+    }
 }
 
 #[test]
@@ -266,6 +382,36 @@ fn an_interrupted_render_leaves_the_old_file_and_nothing_else() {
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_eq!(fs::read_to_string(&file).unwrap(), "the old one");
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let folder = package(SMALL, &[]);
+    let mut child = vignette()
+        .arg("render")
+        .arg(folder.path())
+        .args(["--data", "-", "--progress", "json", "-o"])
+        .arg(folder.path().join("a.mp4"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It waits for data that do not come, so that one interrupt alone would not end it.
+    let input = child.stdin.take();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("\"filling\""))).unwrap().unwrap();
+    for _ in 0..50 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    if child.try_wait().unwrap().is_none() {
+        child.kill().unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    drop((input, lines));
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn rows(port: u16) -> Vec<Row> {
         ),
         row("playlist as sound", asset("audio", "clip.mp3"), &["assets.a"])
             .file("clip.mp3", format!("#EXTM3U\nhttp://127.0.0.1:{port}/a.mp3\n")),
-        row("sound without sound", asset("audio", "a.wav"), &["audio[0]"])
+        row("sound without sound", asset("audio", "a.wav"), &["assets.a"])
             .file("a.wav", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data\0\0\0\0".to_vec()),
         row(
             "100,000 layers",

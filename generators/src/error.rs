@@ -89,6 +89,24 @@ pub enum GenerateError {
     },
 }
 
+impl GenerateError {
+    /// Whether the template or data could be changed to avoid it; otherwise this machine or a provider is at fault.
+    pub fn is_input_fault(&self) -> bool {
+        match self {
+            GenerateError::Invalid(_) | GenerateError::Language { .. } | GenerateError::Rejected { .. } => {
+                true
+            }
+            // A provider that is not installed says nothing about a request that another one found invalid.
+            GenerateError::AllFailed { reasons, .. } => reasons.iter().any(GenerateError::is_input_fault),
+            GenerateError::Off { .. }
+            | GenerateError::NotInstalled { .. }
+            | GenerateError::Deadline { .. }
+            | GenerateError::Provider { .. }
+            | GenerateError::Io { .. } => false,
+        }
+    }
+}
+
 fn list(reasons: &[GenerateError]) -> String {
     reasons.iter().map(GenerateError::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -21,7 +21,7 @@ pub struct VideoProfile {
     pub height: u32,
     /// Frames per second.
     pub frame_rate: FrameRate,
-    /// Constant rate factor, 0 (best) to 51. Default: [`VideoProfile::DEFAULT_QUALITY`].
+    /// Constant rate factor, 1 (best) to 50. Default: [`VideoProfile::DEFAULT_QUALITY`].
     pub quality: u8,
 }
 
@@ -289,7 +289,7 @@ fn to_error(message: &gst::Message) -> EncodeError {
 fn configure(encoder: &gst::Element, profile: &VideoProfile) {
     encoder.set_property_from_str("speed-preset", "veryfast");
     encoder.set_property_from_str("pass", "qual");
-    encoder.set_property("quantizer", u32::from(profile.quality));
+    encoder.set_property("quantizer", u32::from(profile.quality.clamp(1, 50)));
     // With `pass=qual` the element caps the bitrate unless its buffer is 0 long.
     encoder.set_property("vbv-buf-capacity", 0u32);
     encoder.set_property("threads", 1u32);

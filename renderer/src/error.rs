@@ -74,6 +74,11 @@ impl RenderError {
         RenderError::Media { place, source }
     }
 
+    /// That this machine lacks what it takes to read an asset.
+    pub fn machine(source: MediaError) -> Self {
+        RenderError::Media { place: Place::asset("assets"), source }
+    }
+
     /// A layer that cannot be drawn.
     pub(crate) fn layer(place: Place, message: String) -> Self {
         RenderError::Layer { place, message }

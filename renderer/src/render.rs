@@ -1,12 +1,14 @@
 //! The driver: from a filled video to a finished file. The one place that owns threads.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use vignette_templates::video::Video;
+use vignette_templates::video::{AssetKind, Video};
 
 use crate::audio::{self, AacTrack};
 use crate::compose::{Composer, Composition, Costs, Media};
@@ -23,7 +25,7 @@ use crate::text::FontLibrary;
 pub struct RenderOptions {
     /// Segments that are composed and encoded at a time. Default: one for each core.
     pub workers: usize,
-    /// Constant rate factor of x264, 0 to 51. Default: [`VideoProfile::DEFAULT_QUALITY`].
+    /// Constant rate factor of x264, 1 (best) to 50. Default: [`VideoProfile::DEFAULT_QUALITY`].
     pub quality: u8,
 }
 
@@ -78,14 +80,14 @@ pub fn prepare<'a>(
     media: &Media,
     fonts: &FontLibrary,
 ) -> Result<Prepared<'a>, RenderError> {
-    let own_fonts = video
-        .assets
-        .iter()
-        .filter(|(_, asset)| asset.kind == vignette_templates::video::AssetKind::Font)
-        .map(|(digest, asset)| (*digest, asset.blob.bytes().clone()));
-    let fonts = fonts
-        .with_assets(own_fonts)
-        .map_err(|error| RenderError::layer(Place::asset("assets"), error.to_string()))?;
+    let mut fonts = fonts.clone();
+    let own_fonts = video.assets.iter().filter(|(_, asset)| asset.kind == AssetKind::Font);
+    for (digest, asset) in own_fonts {
+        let font = (*digest, asset.blob.bytes().clone());
+        fonts = fonts
+            .with_assets(std::iter::once(font))
+            .map_err(|error| RenderError::layer(Place::asset(&asset.name), error.to_string()))?;
+    }
     let (composition, warnings) = Composition::prepare(video, media, &fonts)?;
     Ok(Prepared { video, composition: Arc::new(composition), fonts, warnings })
 }
@@ -135,8 +137,11 @@ impl Prepared<'_> {
     }
 
     /// The whole programme, mixed and encoded.
-    fn sound(&self) -> Result<AacTrack, RenderError> {
-        let programme = audio::programme(self.video)?;
+    fn sound(&self, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<AacTrack, RenderError> {
+        let programme = audio::programme(self.video, cancelled)?;
+        if cancelled() {
+            return Err(RenderError::Cancelled);
+        }
         audio::encode_aac(&programme).map_err(|error| RenderError::media(Place::asset("audio"), error))
     }
 
@@ -160,7 +165,10 @@ impl Prepared<'_> {
         };
         let workers = options.workers.clamp(1, plan.segments.len().max(1));
         let audio = std::thread::scope(|scope| {
-            let audio = scope.spawn(|| self.sound());
+            let audio = scope.spawn(|| {
+                let stopped = || work.stop.load(Ordering::Relaxed) || observer.cancelled();
+                self.sound(&stopped).map_err(|error| work.fail(error)).ok()
+            });
             for _ in 0..workers {
                 scope.spawn(|| work.run(self.composition.composer()));
             }
@@ -170,9 +178,8 @@ impl Prepared<'_> {
         if let Some(error) = failure {
             return Err(error);
         }
-        let audio = match audio {
-            Ok(audio) => audio?,
-            Err(_) => return Err(RenderError::Check("mixing the sound panicked".into())),
+        let Ok(Some(audio)) = audio else {
+            return Err(RenderError::Check("mixing the sound panicked".into()));
         };
         let segments = work.results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let segments: Option<Vec<EncodedSegment>> = segments.into_iter().collect();
@@ -206,21 +213,30 @@ impl Work<'_> {
             if last.is_none_or(|last| last + 1 != index) {
                 composer.forget();
             }
-            match self.segment(&self.plan.segments[index], &mut composer) {
+            // A panic in one segment must not leave the others working for nothing.
+            let segment = &self.plan.segments[index];
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.segment(segment, &mut composer)))
+                .unwrap_or_else(|_| Err(RenderError::Check(format!("segment {index} panicked"))));
+            match outcome {
                 Ok(segment) => {
                     if let Ok(mut results) = self.results.lock() {
                         results[index] = Some(segment);
                     }
                 }
-                Err(error) => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    if let Ok(mut failure) = self.failure.lock() {
-                        failure.get_or_insert(error);
-                    }
-                }
+                Err(error) => self.fail(error),
             }
             last = Some(index);
         }
+    }
+
+    /// Ends the render. Of several failures the first is told, but "cancelled" only when there is no other.
+    fn fail(&self, error: RenderError) {
+        if let Ok(mut failure) = self.failure.lock()
+            && failure.as_ref().is_none_or(|known| matches!(known, RenderError::Cancelled))
+        {
+            *failure = Some(error);
+        }
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// The next segment for a worker that just did `last`: the one after it, so that its decoders run on, or else the
@@ -312,18 +328,19 @@ impl Rendered {
         let facts = mp4::read_facts(file)
             .ok_or_else(|| RenderError::Check("its index cannot be read, or samples are missing".into()))?;
         let rate = self.plan.profile.frame_rate;
-        let expected = u64::from(self.frames) * u64::from(rate.den()) * 1000 / u64::from(rate.num());
+        let timescale = u64::from(mp4::MOVIE_TIMESCALE);
+        let expected = u64::from(self.frames) * u64::from(rate.den()) * timescale / u64::from(rate.num());
         if facts.frames != u64::from(self.frames) {
             return Err(RenderError::Check(format!("{} frames instead of {}", facts.frames, self.frames)));
         }
-        if facts.video_millis != expected {
+        if facts.video_ticks != expected {
             return Err(RenderError::Check(format!(
-                "{} ms of pictures instead of {expected}",
-                facts.video_millis
+                "{} ticks of pictures instead of {expected}",
+                facts.video_ticks
             )));
         }
-        let frame_millis = 1000 * u64::from(rate.den()) / u64::from(rate.num());
-        if facts.audio_millis.is_some_and(|millis| millis.abs_diff(expected) > frame_millis) {
+        let frame = timescale * u64::from(rate.den()) / u64::from(rate.num());
+        if facts.audio_ticks.is_some_and(|ticks| ticks.abs_diff(expected) > frame) {
             return Err(RenderError::Check(
                 "sound and pictures differ in length by more than a frame".into(),
             ));
@@ -344,8 +361,7 @@ pub fn write_whole(
 ) -> Result<u64, RenderError> {
     let io =
         |operation: &str, source| RenderError::io(format!("cannot {operation} {}", path.display()), source);
-    let partial = Partial::beside(path);
-    let file = fs::File::create(&partial.0).map_err(|error| io("create", error))?;
+    let (partial, file) = Partial::create(path)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     fill(&mut out)?;
     out.flush().map_err(|error| io("write", error))?;
@@ -359,17 +375,34 @@ pub fn write_whole(
     Ok(written.len() as u64)
 }
 
+/// The files that are being written, for [`discard_partial`]; nothing once it was called.
+static PARTIALS: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// Removes every file that is being written and lets no other be begun: for a process that ends at once,
+/// without coming back to where these files are removed otherwise.
+pub fn discard_partial() {
+    let mut partials = PARTIALS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    for path in partials.take().into_iter().flatten() {
+        let _ = fs::remove_file(path);
+    }
+}
+
 /// A file that is removed unless it was renamed.
-struct Partial(std::path::PathBuf);
+struct Partial(PathBuf);
 
 impl Partial {
-    fn beside(path: &Path) -> Self {
+    /// A new file beside `path`. Its name does not hold that of `path`, which may be as long as names can be.
+    fn create(path: &Path) -> Result<(Self, fs::File), RenderError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        name.push(format!(".{}-{number}.part", std::process::id()));
-        Partial(path.with_file_name(name))
+        let own = path.with_file_name(format!(".vignette-{}-{number}.part", std::process::id()));
+        // Locked until the file is there, so that it is either removed or not begun.
+        let mut partials = PARTIALS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(open) = partials.as_mut() else { return Err(RenderError::Cancelled) };
+        let file = fs::File::create(&own)
+            .map_err(|error| RenderError::io(format!("cannot create {}", path.display()), error))?;
+        open.insert(own.clone());
+        Ok((Partial(own), file))
     }
 }
 
@@ -377,6 +410,9 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // After a rename there is nothing left to remove.
         let _ = fs::remove_file(&self.0);
+        if let Some(open) = PARTIALS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).as_mut() {
+            open.remove(&self.0);
+        }
     }
 }
 
@@ -398,5 +434,9 @@ mod tests {
         };
         assert_eq!(write_whole(&path, fill, |_| Ok(())).unwrap(), 3);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // The longest name that file systems know.
+        let long = folder.path().join("x".repeat(255));
+        assert_eq!(write_whole(&long, fill, |_| Ok(())).unwrap(), 3);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use vignette_renderer::audio::{Pcm, Programme, decode, encode_aac};
+use vignette_renderer::audio::{Pcm, Programme, decode, decode_heard, encode_aac, probe};
 use vignette_templates::blob::Blob;
+use vignette_templates::time::Time;
 
 const SAMPLES: &str = "/usr/share/forensics-samples/original-files";
 
@@ -23,6 +24,21 @@ fn ffmpeg(arguments: &[&str]) {
         .output()
         .expect("ffmpeg runs; install the Debian package ffmpeg");
     assert!(output.status.success(), "ffmpeg {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A WAV of `length` bytes of silence, 8 bits each (RIFF 1.0, WAVE format 1).
+fn silent_wav(rate: u32, channels: u16, length: u32) -> Vec<u8> {
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + length).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0");
+    wav.extend(channels.to_le_bytes());
+    wav.extend(rate.to_le_bytes());
+    wav.extend((rate * u32::from(channels)).to_le_bytes());
+    wav.extend(channels.to_le_bytes());
+    wav.extend(b"\x08\0data");
+    wav.extend(length.to_le_bytes());
+    wav.resize(wav.len() + length as usize, 0x80);
+    wav
 }
 
 /// A second and a half of a rising tone with a click, different left and right: nothing in it repeats.
@@ -135,11 +151,48 @@ fn what_is_no_sound_is_refused() {
         ("a cut WAV", wav.bytes()[..2000].to_vec(), "ends early"),
         ("a picture", sample("pic2/d-debian.png").bytes().to_vec(), "not a WAV"),
         ("tags alone", b"ID3\x04\0\0\0\0\0\x10aaaaaaaaaaaaaaaaaaaa".to_vec(), "not a WAV"),
+        ("a WAV of junk", b"RIFF\0\0\0\0WAVEjunk".to_vec(), ""),
+        ("a WAV without samples", silent_wav(48_000, 1, 0), "no audio track"),
+        ("1 Hz", silent_wav(1, 1, 8000), "at 1 Hz"),
+        ("just too slow", silent_wav(3_999, 1, 8000), "at 3999 Hz"),
+        ("too fast", silent_wav(400_000, 1, 8000), "at 400000 Hz"),
+        ("too many channels", silent_wav(48_000, 12, 12_000), "with 12 channels"),
     ] {
-        let error = decode(&Blob::new(bytes)).expect_err(label).to_string();
-        assert!(error.contains(says), "{label}: {error}");
+        let blob = Blob::new(bytes);
+        for error in [decode(&blob).map(|_| ()).expect_err(label), probe(&blob).expect_err(label)] {
+            assert!(!error.is_machine() && error.to_string().contains(says), "{label}: {error}");
+        }
     }
-    assert!(decode(&wav).is_ok());
+    assert!(decode(&wav).is_ok() && probe(&wav).is_ok());
+    let slow = decode(&Blob::new(silent_wav(4_000, 1, 8000))).unwrap_or_else(|error| panic!("{error}"));
+    assert!(slow.frames().abs_diff(96_000) < 100, "{} frames", slow.frames());
+}
+
+#[test]
+fn only_what_is_heard_is_decoded() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, options) in [("long.flac", &["-c:a", "flac"][..]), ("long.wav", &["-c:a", "pcm_s16le"])] {
+        let path = directory.path().join(name);
+        let file = path.to_str().expect("UTF-8");
+        let tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=600"];
+        ffmpeg(&[&tone[..], options, &[file]].concat());
+        let blob = Blob::new(std::fs::read(&path).expect("ffmpeg wrote it"));
+        let heard = |time: Time| {
+            decode_heard(&blob, time, &|| false).unwrap_or_else(|error| panic!("{name}: {error}"))
+        };
+        let (second, three) = (heard(Time::from_seconds(1)), heard(Time::from_seconds(3)));
+        assert!((48_000..96_000).contains(&second.frames()), "{name}: {} frames", second.frames());
+        assert!((144_000..192_000).contains(&three.frames()), "{name}: {} frames", three.frames());
+        assert!(second.samples.iter().any(|value| value.abs() > 0.01), "{name} is silent");
+        assert!(second.samples[..96_000] == three.samples[..96_000], "{name}: it is another sound");
+
+        let none = decode_heard(&blob, Time::from_seconds(900), &|| true).map(|pcm| pcm.frames());
+        assert_eq!(none.unwrap_or(usize::MAX), 0, "{name}: cancelled before it began");
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let cancelled = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 20;
+        let part = decode_heard(&blob, Time::from_seconds(900), &cancelled).map(|pcm| pcm.frames());
+        assert!(part.is_ok_and(|frames| frames < 300 * 48_000), "{name}: cancelled on the way");
+    }
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use vignette::templates::Data;
+use vignette::templates::data::{MAX_BYTES, MAX_DEPTH};
 use vignette::{Error, Template};
 
-use super::Stop;
+use super::{Stop, ending};
 
 /// The largest file of viewers' data that is read.
 const LARGEST_FILE: u64 = 256 << 20;
@@ -17,39 +18,59 @@ pub(super) fn load(
     template: &Template,
     file: Option<&Path>,
     row: Option<usize>,
-    set: &[(String, Value)],
+    set: &[(String, String)],
 ) -> Result<Data, Stop> {
     let Some(path) = file else {
-        if row.is_some() {
-            return Err(Stop::Usage("--row needs --data".into()));
-        }
-        return Ok(template.data("--set", over(Value::Object(Map::new()), set))?);
+        return Ok(template.data("--set", over(Value::Object(Map::new()), set, template.data_schema()))?);
     };
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let fault = |message: String| Stop::Failed(Error::Input(format!("{name}: {message}")));
     let text = read(path).map_err(fault)?;
-    let value = match path.extension().and_then(|ending| ending.to_str()) {
+    let value = match ending(path).as_deref() {
         Some("csv") => csv_row(&text, row, template.data_schema()).map_err(fault)?,
         Some("jsonl" | "ndjson") => json_line(&text, row).map_err(fault)?,
         _ if row.is_some() => {
             return Err(Stop::Usage("--row goes with a .csv, .jsonl or .ndjson file".into()));
         }
-        // Parsed by the template, which tells the line of a fault.
-        _ if set.is_empty() => return Ok(template.parse_data(&name, text.as_bytes())?),
+        // Parsed by the template, which tells the line of a fault and refuses what is too long unread.
+        _ if set.is_empty() || text.len() > MAX_BYTES => {
+            return Ok(template.parse_data(&name, text.as_bytes())?);
+        }
         _ => match serde_json::from_str(&text) {
             Ok(value) => value,
             Err(_) => return Ok(template.parse_data(&name, text.as_bytes())?),
         },
     };
-    Ok(template.data(&name, over(value, set))?)
+    Ok(template.data(&name, over(value, set, template.data_schema()))?)
 }
 
 /// `--set` values over those of the file. What is no object is left for the template to refuse.
-fn over(mut value: Value, set: &[(String, Value)]) -> Value {
+fn over(mut value: Value, set: &[(String, String)], schema: &Value) -> Value {
     if let Value::Object(map) = &mut value {
-        map.extend(set.iter().cloned());
+        map.extend(set.iter().map(|(key, text)| (key.clone(), assigned(text, kind(schema, key)))));
     }
     value
+}
+
+/// A `--set` value as the type of its field; where the schema tells none, as JSON if it is JSON.
+fn assigned(text: &str, kind: &Value) -> Value {
+    match kind {
+        Value::Null => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
+        kind => typed(text, kind),
+    }
+}
+
+/// The type that the schema gives a field, also by way of references.
+fn kind<'a>(schema: &'a Value, field: &str) -> &'a Value {
+    let mut property = &schema["properties"][field];
+    for _ in 0..MAX_DEPTH {
+        let target = property["$ref"].as_str().and_then(|target| target.strip_prefix('#'));
+        match target.and_then(|pointer| schema.pointer(pointer)) {
+            Some(next) => property = next,
+            None => break,
+        }
+    }
+    &property["type"]
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -88,9 +109,7 @@ fn csv_row(text: &str, row: Option<usize>, schema: &Value) -> Result<Value, Stri
         if count == row {
             let cells = heads.iter().map(str::trim).zip(record.iter()).filter(|(_, cell)| !cell.is_empty());
             return Ok(Value::Object(
-                cells
-                    .map(|(head, cell)| (head.to_owned(), typed(cell, &schema["properties"][head]["type"])))
-                    .collect(),
+                cells.map(|(head, cell)| (head.to_owned(), typed(cell, kind(schema, head)))).collect(),
             ));
         }
     }
@@ -115,6 +134,9 @@ fn json_line(text: &str, row: Option<usize>) -> Result<Value, String> {
     let row = wanted(row)?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let line = lines.get(row - 1).ok_or_else(|| format!("it has {} rows, not {row}", lines.len()))?;
+    if line.len() > MAX_BYTES {
+        return Err(format!("row {row} has {} bytes, more than the {MAX_BYTES} allowed", line.len()));
+    }
     serde_json::from_str(line).map_err(|error| format!("row {row} is not JSON: {error}"))
 }
 
@@ -136,5 +158,40 @@ mod tests {
         assert!(csv_row("a,b\n1,2,3\n", Some(1), &schema).is_err());
         assert_eq!(json_line("{\"a\":1}\n\n{\"a\":2}\n", Some(2)), Ok(json!({ "a": 2 })));
         assert!(json_line("{\"a\":1}\nx\n", Some(2)).is_err());
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BYTES));
+        assert!(json_line(&long, Some(1)).is_err_and(|message| message.contains("bytes")));
+    }
+
+    #[test]
+    fn set_values_have_the_type_of_their_field() {
+        let schema = json!({
+            "$defs": { "count": { "type": "integer" } },
+            "properties": {
+                "name": { "type": "string" },
+                "nick": { "type": ["string", "null"] },
+                "age": { "type": "integer" },
+                "visits": { "$ref": "#/$defs/count" },
+                "tags": { "type": "array" },
+                "any": true,
+            },
+        });
+        for (key, text, value) in [
+            ("name", "42", json!("42")),
+            ("name", "true", json!("true")),
+            ("name", "", json!("")),
+            ("nick", "null", json!("null")),
+            ("age", "42", json!(42)),
+            ("age", "old", json!("old")),
+            ("visits", "7", json!(7)),
+            ("tags", "[1,2]", json!([1, 2])),
+            ("any", "[1]", json!([1])),
+            ("any", "Maria", json!("Maria")),
+            ("unknown", "1", json!(1)),
+        ] {
+            let set = [(key.to_owned(), text.to_owned())];
+            let mut expected = Map::new();
+            expected.insert(key.to_owned(), value);
+            assert_eq!(over(json!({}), &set, &schema), Value::Object(expected), "{key}={text}");
+        }
     }
 }

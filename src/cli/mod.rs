@@ -3,6 +3,7 @@
 mod args;
 mod data;
 mod new;
+mod output;
 mod report;
 
 use std::io::{self, IsTerminal, Write};
@@ -13,14 +14,14 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
+use vignette::renderer::error::RenderError;
 use vignette::renderer::package::webvtt;
-use vignette::renderer::render::{RenderOptions, write_whole};
-use vignette::templates::fault::Faults;
+use vignette::renderer::render::{RenderOptions, discard_partial, write_whole};
 use vignette::templates::video::Video;
 use vignette::{Engine, Error, Template};
 
-use self::args::{Arguments, Command, Source};
-use self::report::Reporter;
+use self::args::{Arguments, Command, ProgressStyle, Source};
+use self::report::{Reporter, tell};
 
 /// Set by an interrupt; a render looks at it between frames.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -28,18 +29,19 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Runs the command line. Exit statuses: 0 done, 1 the input is at fault, 2 wrong usage, 3 this machine is at fault.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    let json = matches!(arguments.command, Command::Render { progress: ProgressStyle::Json, .. });
     match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Said) => ExitCode::from(1),
         Err(Stop::Usage(message)) => {
-            complain(&format!("error: {message}"));
+            tell(json, "error", &message);
             ExitCode::from(2)
         }
         Err(Stop::Failed(error)) => {
             let status = if error.is_input_fault() { 1 } else { 3 };
             match &error {
-                Error::Faults(faults) => print_faults(faults),
-                other => complain(&format!("error: {}", with_causes(other))),
+                Error::Faults(faults) => report::faults(json, faults),
+                other => tell(json, "error", &with_causes(other)),
             }
             ExitCode::from(status)
         }
@@ -62,6 +64,14 @@ impl<E: Into<Error>> From<E> for Stop {
     }
 }
 
+/// How a line about the work is told: its kind, "warning" or "error", and its words.
+type Tell<'a> = &'a dyn Fn(&str, &str);
+
+/// As a person reads it.
+fn plainly(kind: &str, message: &str) {
+    tell(false, kind, message);
+}
+
 fn execute(command: Command) -> Result<(), Stop> {
     match command {
         Command::New { dir } => new::write(&dir),
@@ -69,7 +79,7 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Schema { template } => schema(template.as_deref()),
         Command::Fill { source } => {
             let engine = Engine::new()?;
-            let video = fill(&engine, &open(&engine, &source)?, &source)?;
+            let video = fill(&engine, &open(&engine, &source, &plainly)?, &source, &plainly)?;
             let json = serde_json::to_value(&video).map_err(|error| Error::Input(error.to_string()))?;
             print_json(&json)
         }
@@ -86,13 +96,13 @@ fn check(
     template: &Path,
     data: Option<std::path::PathBuf>,
     row: Option<usize>,
-    set: &[(String, Value)],
+    set: &[(String, String)],
     assets: &[std::path::PathBuf],
 ) -> Result<(), Stop> {
     let engine = Engine::new()?;
     let opened = engine.open(template, assets)?;
     for warning in &opened.warnings {
-        complain(&format!("warning: {warning}"));
+        plainly("warning", &warning.to_string());
     }
     let mut checked = "the template is right".to_owned();
     if data.is_some() || !set.is_empty() {
@@ -100,7 +110,7 @@ fn check(
         // The whole way to the filled video: also what only shows with these data.
         let filled = engine.personalise(&opened.value, &values, None)?;
         for warning in &filled.warnings {
-            complain(&format!("warning: {warning}"));
+            plainly("warning", &warning.to_string());
         }
         checked = "the template and the data are right".to_owned();
     }
@@ -114,27 +124,31 @@ fn schema(template: Option<&Path>) -> Result<(), Stop> {
     }
 }
 
-fn open(engine: &Engine, source: &Source) -> Result<Template, Stop> {
+fn open(engine: &Engine, source: &Source, tell: Tell) -> Result<Template, Stop> {
     let opened = engine.open(&source.template, &source.assets)?;
     for warning in &opened.warnings {
-        complain(&format!("warning: {warning}"));
+        tell("warning", &warning.to_string());
     }
     Ok(opened.value)
 }
 
-fn fill(engine: &Engine, template: &Template, source: &Source) -> Result<Video, Stop> {
+fn fill(engine: &Engine, template: &Template, source: &Source, tell: Tell) -> Result<Video, Stop> {
     let values = data::load(template, source.data.as_deref(), source.row, &source.set)?;
     let filled = engine.personalise(template, &values, source.rendition.as_deref())?;
     for warning in &filled.warnings {
-        complain(&format!("warning: {warning}"));
+        tell("warning", &warning.to_string());
     }
     Ok(filled.value)
 }
 
 fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
+    if ending(out).as_deref() != Some("png") {
+        return Err(Stop::Usage(format!("-o {}: only .png files can be written", out.display())));
+    }
+    let target = output::target(out)?;
     let engine = Engine::new()?;
-    let template = open(&engine, source)?;
-    let video = fill(&engine, &template, source)?;
+    let template = open(&engine, source, &plainly)?;
+    let video = fill(&engine, &template, source, &plainly)?;
     let total = video.frames();
     let frame = at.frame(&video);
     if frame >= total {
@@ -144,12 +158,12 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
         )));
     }
     let prepared = engine.prepare(&template, &video)?;
-    warn_of(&prepared.warnings, source.strict)?;
+    warn_of(&prepared.warnings, source.strict, &plainly)?;
     let picture = prepared.frame(frame)?.to_rgb();
     let written = write_whole(
-        out,
+        &target,
         |file| {
-            let io = |error: image::ImageError| vignette::renderer::error::RenderError::Io {
+            let io = |error: image::ImageError| RenderError::Io {
                 operation: format!("cannot write {}", out.display()),
                 source: io::Error::other(error),
             };
@@ -164,34 +178,39 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
 fn render(
     source: &Source,
     out: &Path,
-    progress: args::ProgressStyle,
+    progress: ProgressStyle,
     options: &RenderOptions,
     captions: Option<&Path>,
 ) -> Result<(), Stop> {
-    if out.extension().and_then(|ending| ending.to_str()) != Some("mp4") {
+    if ending(out).as_deref() != Some("mp4") {
         return Err(Stop::Usage(format!("-o {}: only .mp4 files can be written so far", out.display())));
     }
-    // A second interrupt finds the default handler gone too, but the first one ends the render within a frame.
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
+    let target = output::target(out)?;
+    let captions = match captions {
+        Some(path) => Some((path, output::target(path)?)),
+        None => None,
+    };
+    ctrlc::set_handler(interrupt)
         .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
     let started = Instant::now();
     let reporter = Reporter::new(progress, &INTERRUPTED);
+    let tell = |kind: &str, message: &str| reporter.tell(kind, message);
     let engine = Engine::new()?;
     reporter.stage("filling");
-    let template = open(&engine, source)?;
-    let video = fill(&engine, &template, source)?;
+    let template = open(&engine, source, &tell)?;
+    let video = fill(&engine, &template, source, &tell)?;
     reporter.stage("preparing");
     let prepared = engine.prepare(&template, &video)?;
-    warn_of(&prepared.warnings, source.strict)?;
+    warn_of(&prepared.warnings, source.strict, &tell)?;
     reporter.begin(video.frames());
     let rendered = prepared.render(options, &reporter)?;
-    let length = rendered.write_mp4(out)?;
-    if let Some(path) = captions {
+    let length = rendered.write_mp4(&target)?;
+    if let Some((path, target)) = captions {
         let file = webvtt::to_webvtt(&video.captions);
         write_whole(
-            path,
+            &target,
             |out| {
-                out.write_all(file.as_bytes()).map_err(|source| vignette::renderer::error::RenderError::Io {
+                out.write_all(file.as_bytes()).map_err(|source| RenderError::Io {
                     operation: format!("cannot write {}", path.display()),
                     source,
                 })
@@ -203,21 +222,28 @@ fn render(
     Ok(())
 }
 
-fn warn_of(warnings: &[vignette::renderer::error::Warning], strict: bool) -> Result<(), Stop> {
+/// The first interrupt ends the render within a frame; the second ends the process at once.
+fn interrupt() {
+    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        discard_partial();
+        std::process::exit(3);
+    }
+}
+
+/// A file's ending in small letters.
+fn ending(path: &Path) -> Option<String> {
+    path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase)
+}
+
+fn warn_of(warnings: &[vignette::renderer::error::Warning], strict: bool, tell: Tell) -> Result<(), Stop> {
     for warning in warnings {
-        let word = if strict && warning.severe { "error" } else { "warning" };
-        complain(&format!("{word}: {warning}"));
+        let kind = if strict && warning.severe { "error" } else { "warning" };
+        tell(kind, &warning.to_string());
     }
     if strict && warnings.iter().any(|warning| warning.severe) {
         return Err(Stop::Said);
     }
     Ok(())
-}
-
-fn print_faults(faults: &Faults) {
-    complain(&faults.to_string());
-    let count = faults.len();
-    complain(&format!("{count} {}", if count == 1 { "fault" } else { "faults" }));
 }
 
 /// An error with what caused it, unless it says so already.
@@ -242,8 +268,8 @@ fn print_json(value: &Value) -> Result<(), Stop> {
 /// Prints a result. A reader that has gone away (`| head`) is no fault.
 fn say(text: &str) -> Result<(), Stop> {
     match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Stop::Failed(Error::Input(format!("cannot print: {error}"))))
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Stop::Failed(Error::Render(RenderError::Io { operation: "cannot print".into(), source })))
         }
         _ => Ok(()),
     }

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle as BarStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 use serde_json::json;
 use vignette::renderer::render::{Observer, Progress};
+use vignette::templates::fault::Faults;
 use vignette::templates::video::Video;
 
 use super::args::ProgressStyle;
@@ -34,6 +35,14 @@ impl Reporter {
         Reporter { bar, json: style == ProgressStyle::Json, last: Mutex::new(None), interrupted }
     }
 
+    /// A warning or an error. A bar makes room for it, or the two would be drawn over each other.
+    pub(super) fn tell(&self, kind: &str, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| tell(self.json, kind, message)),
+            None => tell(self.json, kind, message),
+        }
+    }
+
     /// Something other than frames is being done.
     pub(super) fn stage(&self, name: &'static str) {
         if let Some(bar) = &self.bar {
@@ -49,10 +58,14 @@ impl Reporter {
         if let Some(bar) = &self.bar {
             bar.set_length(u64::from(frames));
             bar.set_message("rendering");
+            // What follows the colon of a key is a colour or a width, so rounding needs its own key.
+            fn speed(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+                let _ = write!(out, "{:.0}", state.per_sec());
+            }
             if let Ok(style) =
-                BarStyle::with_template("{msg} [{bar:32}] {pos}/{len} frames  {per_sec:.0}  {eta} left")
+                BarStyle::with_template("{msg} [{bar:32}] {pos}/{len} frames  {fps} frames/s  {eta} left")
             {
-                bar.set_style(style.progress_chars("=> "));
+                bar.set_style(style.with_key("fps", speed).progress_chars("=> "));
             }
         }
         if self.json {
@@ -115,6 +128,26 @@ impl Observer for Reporter {
 
     fn cancelled(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// A warning or an error, by its `kind`: a line for people, or a JSON line for programs.
+pub(super) fn tell(json: bool, kind: &str, message: &str) {
+    if json {
+        complain(&json!({ "event": kind, "message": message }).to_string());
+    } else {
+        complain(&format!("{kind}: {message}"));
+    }
+}
+
+/// The faults that a command ends with.
+pub(super) fn faults(json: bool, faults: &Faults) {
+    let count = faults.len();
+    let counted = format!("{count} {}", if count == 1 { "fault" } else { "faults" });
+    if json {
+        complain(&json!({ "event": "error", "message": counted, "faults": faults }).to_string());
+    } else {
+        complain(&format!("{faults}\n{counted}"));
     }
 }
 

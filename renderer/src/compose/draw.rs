@@ -4,13 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use tiny_skia::{FilterQuality, Pixmap, PixmapPaint, Transform};
-use vignette_templates::video::Color;
+use vignette_templates::video::{Color, Paint};
 
 use super::raster;
 use super::stage::{Actor, Content, Stage};
 use super::tile::{PixelRect, Tile};
 use super::timeline::{self, Pose};
-use super::{Composer, TileKey};
+use super::{Composer, TileKey, UprightKey};
 use crate::error::RenderError;
 
 /// An actor that shows on a frame, with its pose.
@@ -330,6 +330,18 @@ fn paint_posed(
     composer: &mut Composer,
 ) -> Result<(), RenderError> {
     let (actor, pose) = (draw.actor, &draw.pose);
+    let whole = pose_transform(actor, pose).post_concat(to_canvas);
+    let upright = whole.kx == 0.0 && whole.ky == 0.0 && whole.sx == whole.sy && whole.sx > 0.0;
+    // What has edges is drawn anew at each size, to stay sharp; soft or costly pictures are made once and resampled.
+    let edged = match &actor.content {
+        Content::Shape(shape) => matches!(shape.fill, None | Some(Paint::Solid(_))),
+        Content::Text(_) => true,
+        Content::Picture { .. } | Content::Clip { .. } | Content::Group(_) => false,
+    };
+    let outline = edged && actor.layer.shadow.is_none();
+    if upright && (whole.sx == 1.0 || outline) {
+        return paint_in_place(draw, canvas, whole, stage, frame, composer);
+    }
     let outer = (to_canvas.sx * to_canvas.sx + to_canvas.ky * to_canvas.ky).sqrt();
     let mut scale = if pose.is_unscaled() { outer } else { actor.largest_scale * outer };
     // Upright pictures beyond four canvases are drawn smaller and enlarged: blurred, but within bounds.
@@ -344,26 +356,71 @@ fn paint_posed(
         [left * scale - 1.0, top * scale - 1.0, right * scale + 1.0, bottom * scale + 1.0].map(f64::from),
         [0.0, 0.0],
     );
-    let Some(mut upright) = raster::pixmap_for(covered) else { return Ok(()) };
     let origin = [-covered.left as f32, -covered.top as f32];
-    paint_upright(actor, &mut upright, origin, scale, pose.color, stage, frame, composer)?;
-    if let Some([l, t, r, b]) = pose.reveal {
-        let (width, height) = (right - left, bottom - top);
-        let part = [left + width * l, top + height * t, width * (r - l), height * (b - t)].map(|v| v * scale);
-        raster::clip_to_rounded(
-            &mut upright,
-            [origin[0] + part[0], origin[1] + part[1]],
-            [part[2], part[3]],
-            0.0,
-        );
+    let (state, comes_again) = state(actor, stage, frame);
+    let key = UprightKey { actor: actor.id, scale: scale.to_bits(), color: pose.color, state };
+    let kept = comes_again.then(|| composer.composition.uprights.get(&key)).flatten();
+    let mut picture = match kept {
+        Some(picture) => picture,
+        None => {
+            let Some(mut picture) = raster::pixmap_for(covered) else { return Ok(()) };
+            paint_upright(actor, &mut picture, origin, scale, pose.color, stage, frame, composer)?;
+            let picture = Arc::new(picture);
+            if comes_again {
+                composer.composition.uprights.put(key, picture.clone(), picture.data().len());
+            }
+            picture
+        }
+    };
+    if let Some(reveal) = pose.reveal {
+        uncover(Arc::make_mut(&mut picture), actor, reveal, origin, scale);
     }
     let place = Transform::from_translate(covered.left as f32, covered.top as f32)
         .post_scale(1.0 / scale, 1.0 / scale)
-        .post_concat(pose_transform(actor, pose))
-        .post_concat(to_canvas);
+        .post_concat(whole);
     let paint = PixmapPaint { opacity: pose.opacity, quality: FilterQuality::Bilinear, ..Default::default() };
-    canvas.draw_pixmap(0, 0, upright.as_ref(), &paint, place, None);
+    canvas.draw_pixmap(0, 0, (*picture).as_ref(), &paint, place, None);
     Ok(())
+}
+
+/// Paints what is neither turned nor stretched where it stands, at its exact fraction of a pixel.
+fn paint_in_place(
+    draw: &Draw<'_>,
+    canvas: &mut Pixmap,
+    whole: Transform,
+    stage: &Stage,
+    frame: u32,
+    composer: &mut Composer,
+) -> Result<(), RenderError> {
+    let (actor, pose) = (draw.actor, &draw.pose);
+    let (scale, corner) = (whole.sx, [whole.tx, whole.ty]);
+    // A shadow may come from what lies a little outside of the canvas.
+    let margin = if actor.layer.shadow.is_some() { 256 } else { 0 };
+    let seen = PixelRect {
+        left: -margin,
+        top: -margin,
+        right: canvas.width() as i32 + margin,
+        bottom: canvas.height() as i32 + margin,
+    };
+    let covered = region(actor.bounds.map(|edge| f64::from(edge * scale)), corner.map(f64::from));
+    let Some(area) = covered.intersect(seen) else { return Ok(()) };
+    let Some(mut picture) = raster::pixmap_for(area) else { return Ok(()) };
+    let origin = [corner[0] - area.left as f32, corner[1] - area.top as f32];
+    paint_upright(actor, &mut picture, origin, scale, pose.color, stage, frame, composer)?;
+    if let Some(reveal) = pose.reveal {
+        uncover(&mut picture, actor, reveal, origin, scale);
+    }
+    let paint = PixmapPaint { opacity: pose.opacity, ..Default::default() };
+    canvas.draw_pixmap(area.left, area.top, picture.as_ref(), &paint, Transform::identity(), None);
+    Ok(())
+}
+
+/// Keeps only the uncovered part of what an actor paints.
+fn uncover(picture: &mut Pixmap, actor: &Actor, [l, t, r, b]: [f32; 4], origin: [f32; 2], scale: f32) {
+    let [left, top, right, bottom] = actor.bounds;
+    let (width, height) = (right - left, bottom - top);
+    let part = [left + width * l, top + height * t, width * (r - l), height * (b - t)].map(|v| v * scale);
+    raster::clip_to_rounded(picture, [origin[0] + part[0], origin[1] + part[1]], [part[2], part[3]], 0.0);
 }
 
 /// Paints an actor's content, shadow and cut, `scale` times as large, its box's upper left corner at `origin`.

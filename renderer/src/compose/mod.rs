@@ -7,14 +7,15 @@
 //! what would come out the same.
 
 mod draw;
+mod lru;
 mod raster;
 mod stage;
 pub(crate) mod tile;
 mod timeline;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tiny_skia::Pixmap;
@@ -22,6 +23,7 @@ use tiny_skia::Pixmap;
 use vignette_templates::video::Video;
 
 use self::draw::{Draw, Shown};
+use self::lru::Lru;
 pub use self::stage::Media;
 use self::stage::{Content, Stage};
 use self::tile::Tile;
@@ -34,7 +36,8 @@ use crate::text::FontLibrary;
 pub struct Composition {
     stages: Vec<Stage>,
     transitions: Vec<Option<vignette_templates::video::Transition>>,
-    tiles: Mutex<TileCache>,
+    tiles: Lru<TileKey, Tile>,
+    uprights: Lru<UprightKey, Pixmap>,
     costs: Costs,
 }
 
@@ -61,10 +64,21 @@ impl Composition {
         let stages = video
             .scenes
             .iter()
-            .map(|scene| stage::prepare(video, scene, media, fonts, &mut warnings))
+            .enumerate()
+            .map(|(index, scene)| stage::prepare(video, index, scene, media, fonts, &mut warnings))
             .collect::<Result<_, _>>()?;
         let transitions = video.scenes.iter().map(|scene| scene.transition).collect();
-        Ok((Composition { stages, transitions, tiles: Mutex::default(), costs: Costs::default() }, warnings))
+        // A repeated layer gives the same warning each time.
+        let mut told = HashSet::new();
+        warnings.retain(|warning: &Warning| told.insert((warning.path.clone(), warning.message.clone())));
+        let composition = Composition {
+            stages,
+            transitions,
+            tiles: Lru::new(TILE_BUDGET),
+            uprights: Lru::new(UPRIGHT_BUDGET),
+            costs: Costs::default(),
+        };
+        Ok((composition, warnings))
     }
 
     /// Where the time went so far.
@@ -89,8 +103,8 @@ impl Composition {
 /// Composes frames for one worker. Fastest when asked for frames in order.
 pub struct Composer {
     composition: Arc<Composition>,
-    /// Open decoders, by actor.
-    readers: HashMap<u32, Reader>,
+    /// Open decoders, by actor, with the scene that they are for.
+    readers: HashMap<u32, (usize, Reader)>,
     scenes: BTreeMap<usize, SceneMemory>,
 }
 
@@ -115,6 +129,7 @@ impl Composer {
         let Some(transition) = transition else {
             // The outgoing scene will not be asked for again.
             self.scenes.retain(|index, _| *index >= scene);
+            self.readers.retain(|_, (index, _)| *index >= scene);
             return Ok(incoming);
         };
         let outgoing = self.scene_frame(scene - 1, self.composition.stages[scene - 1].frames + frame)?;
@@ -210,21 +225,16 @@ impl Composer {
             return Ok(());
         }
         let plan = draw.plan(stage, frame);
-        let tile = match plan.key {
-            Some(key) => {
-                let cached = self.composition.tiles.lock().ok().and_then(|mut cache| cache.get(&key));
-                match cached {
-                    Some(tile) => tile,
-                    None => {
-                        let tile = Arc::new(draw.rasterise(&plan, stage, frame, self)?);
-                        if let Ok(mut cache) = self.composition.tiles.lock() {
-                            cache.put(key, tile.clone());
-                        }
-                        tile
-                    }
+        let kept = plan.key.and_then(|key| self.composition.tiles.get(&key));
+        let tile = match kept {
+            Some(tile) => tile,
+            None => {
+                let tile = Arc::new(draw.rasterise(&plan, stage, frame, self)?);
+                if let Some(key) = plan.key {
+                    self.composition.tiles.put(key, tile.clone(), tile.bytes());
                 }
+                tile
             }
-            None => Arc::new(draw.rasterise(&plan, stage, frame, self)?),
         };
         let opacity = (draw.pose.opacity * 255.0).round() as u8;
         if plan.shift == [0, 0] {
@@ -250,7 +260,7 @@ impl Composer {
         };
         let media = |error| RenderError::media(Place::layer(&actor.layer.path), error);
         let reader = match self.readers.entry(actor.id) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Occupied(entry) => &mut entry.into_mut().1,
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let spec = ConformSpec {
                     width: actor.size[0].round().max(1.0) as u32,
@@ -261,7 +271,7 @@ impl Composer {
                     start: *start,
                     repeat: *repeat,
                 };
-                entry.insert(clip.reader(spec).map_err(media)?)
+                &mut entry.insert((stage.index, clip.reader(spec).map_err(media)?)).1
             }
         };
         let place = [reader.place().x, reader.place().y];
@@ -283,40 +293,17 @@ pub(crate) struct TileKey {
     part: Option<[i32; 4]>,
 }
 
-/// Tiles by their name, within a bound on bytes; those not used for longest go first.
-#[derive(Default)]
-struct TileCache {
-    tiles: HashMap<TileKey, (Arc<Tile>, u64)>,
-    bytes: usize,
-    clock: u64,
+/// Names an upright picture: which actor, how large, in which colour and state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct UprightKey {
+    actor: u32,
+    scale: u32,
+    color: Option<vignette_templates::video::Color>,
+    state: u64,
 }
 
-/// What all cached tiles of a composition may take together.
+/// What all tiles that are kept of a composition may take together.
 const TILE_BUDGET: usize = 192 << 20;
 
-impl TileCache {
-    fn get(&mut self, key: &TileKey) -> Option<Arc<Tile>> {
-        self.clock += 1;
-        let (tile, used) = self.tiles.get_mut(key)?;
-        *used = self.clock;
-        Some(tile.clone())
-    }
-
-    fn put(&mut self, key: TileKey, tile: Arc<Tile>) {
-        self.clock += 1;
-        self.bytes += tile.bytes();
-        if let Some((old, _)) = self.tiles.insert(key, (tile, self.clock)) {
-            self.bytes -= old.bytes();
-        }
-        while self.bytes > TILE_BUDGET {
-            // Clocks are distinct, so the order of the map plays no part.
-            let Some(oldest) = self.tiles.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key)
-            else {
-                break;
-            };
-            if let Some((tile, _)) = self.tiles.remove(&oldest) {
-                self.bytes -= tile.bytes();
-            }
-        }
-    }
-}
+/// What all upright pictures that are kept, to be laid turned or scaled, may take together.
+const UPRIGHT_BUDGET: usize = 96 << 20;

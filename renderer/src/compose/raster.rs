@@ -1,10 +1,7 @@
 //! Rasterising one layer's content, upright, to premultiplied RGBA.
 
-use tiny_skia::{
-    FillRule, GradientStop, LinearGradient, Mask, Path, PathBuilder, Pixmap, PixmapPaint, Point,
-    RadialGradient, Rect, Shader, SpreadMode, Transform,
-};
-use vignette_templates::video::{Color, Paint, Shadow, Stroke};
+use tiny_skia::{FillRule, Mask, Path, PathBuilder, Pixmap, PixmapPaint, Rect, Transform};
+use vignette_templates::video::{Color, Paint, Shadow, Stop, Stroke};
 
 use super::tile::PixelRect;
 
@@ -24,8 +21,17 @@ impl Shape {
         let transform = Transform::from_row(scale, 0.0, 0.0, scale, origin[0], origin[1]);
         if let Some(fill) = &self.fill {
             let recoloured = color.map(Paint::Solid);
-            if let Some(paint) = to_paint(recoloured.as_ref().unwrap_or(fill), self.size) {
-                pixmap.fill_path(&self.path, &paint, FillRule::Winding, transform, None);
+            match recoloured.as_ref().unwrap_or(fill) {
+                Paint::Solid(color) => {
+                    let mut paint = tiny_skia::Paint { anti_alias: true, ..Default::default() };
+                    paint.set_color(to_color(*color));
+                    pixmap.fill_path(&self.path, &paint, FillRule::Winding, transform, None);
+                }
+                gradient => {
+                    if let Some(gradient) = Gradient::new(gradient, self.size) {
+                        gradient.fill(pixmap, &self.path, origin, scale);
+                    }
+                }
             }
         }
         if let Some(stroke) = &self.stroke {
@@ -86,39 +92,120 @@ pub(crate) fn to_color(color: Color) -> tiny_skia::Color {
     tiny_skia::Color::from_rgba8(color.r, color.g, color.b, color.a)
 }
 
-/// A paint over a box of `size` whose upper left corner is the origin; `None` when the gradient is degenerate.
-pub(crate) fn to_paint(paint: &Paint, size: [f32; 2]) -> Option<tiny_skia::Paint<'static>> {
-    let [width, height] = size;
-    let shader = match paint {
-        Paint::Solid(color) => Shader::SolidColor(to_color(*color)),
-        Paint::Linear { angle, stops } => {
-            // CSS Images Level 3, section 3.1.1: the gradient line's length is |w sin a| + |h cos a|.
-            let (sin, cos) = sin_cos_degrees(*angle);
-            let half = ((width * sin).abs() + (height * cos).abs()) / 2.0;
-            let (cx, cy) = (width / 2.0, height / 2.0);
-            let start = Point::from_xy(cx - sin * half, cy + cos * half);
-            let end = Point::from_xy(cx + sin * half, cy - cos * half);
-            LinearGradient::new(start, end, to_stops(stops), SpreadMode::Pad, Transform::identity())?
-        }
-        Paint::Radial { center, radius, stops } => {
-            let middle = Point::from_xy(center[0] * width, center[1] * height);
-            let reach = radius * width.max(height) / 2.0;
-            RadialGradient::new(
-                middle,
-                0.0,
-                middle,
-                reach,
-                to_stops(stops),
-                SpreadMode::Pad,
-                Transform::identity(),
-            )?
-        }
-    };
-    Some(tiny_skia::Paint { shader, anti_alias: true, ..Default::default() })
+/// A gradient over a box, ready to be looked up.
+///
+/// Drawn here and not by the path rasteriser, because eight bits show steps in a wide gradient of few colours, the more
+/// so once it is encoded: every pixel is computed finer than it can be stored and rounded up or down by a fixed pattern.
+struct Gradient {
+    /// From the box's pixels to the place along the gradient: for a line `x * a + y * b + c`, for a circle the
+    /// distance from (`a`, `b`) times `c`.
+    a: f32,
+    b: f32,
+    c: f32,
+    radial: bool,
+    /// Premultiplied colours along the way, 0 to 255, red, green, blue and alpha.
+    table: Vec<[f32; 4]>,
 }
 
-fn to_stops(stops: &[vignette_templates::video::Stop]) -> Vec<GradientStop> {
-    stops.iter().map(|stop| GradientStop::new(stop.offset, to_color(stop.color))).collect()
+/// Fine enough that two neighbours never differ by more than an eighth of what can be stored.
+const TABLE: usize = 2048;
+
+impl Gradient {
+    /// `None` when the box or the gradient has no extent, or the paint is one colour.
+    fn new(paint: &Paint, [width, height]: [f32; 2]) -> Option<Self> {
+        let (a, b, c, radial, stops) = match paint {
+            Paint::Solid(_) => return None,
+            Paint::Linear { angle, stops } => {
+                // CSS Images Level 3, section 3.1.1: the gradient line's length is |w sin a| + |h cos a|.
+                let (sin, cos) = sin_cos_degrees(*angle);
+                let length = (width * sin).abs() + (height * cos).abs();
+                let (a, b) = (sin / length, -cos / length);
+                (a, b, 0.5 - a * width / 2.0 - b * height / 2.0, false, stops)
+            }
+            Paint::Radial { center, radius, stops } => {
+                let reach = radius * width.max(height) / 2.0;
+                (center[0] * width, center[1] * height, 1.0 / reach, true, stops)
+            }
+        };
+        let known = [a, b, c].iter().all(|value| value.is_finite()) && !stops.is_empty();
+        known.then(|| Gradient { a, b, c, radial, table: table(stops) })
+    }
+
+    /// Fills `path`, `scale` times as large with its box's upper left corner at `origin`.
+    fn fill(&self, pixmap: &mut Pixmap, path: &Path, origin: [f32; 2], scale: f32) {
+        let (width, height) = (pixmap.width(), pixmap.height());
+        let Some(mut mask) = Mask::new(width, height) else { return };
+        let transform = Transform::from_row(scale, 0.0, 0.0, scale, origin[0], origin[1]);
+        mask.fill_path(path, FillRule::Winding, true, transform);
+        let rows = pixmap
+            .data_mut()
+            .chunks_exact_mut(width as usize * 4)
+            .zip(mask.data().chunks_exact(width as usize));
+        for (row, (pixels, coverage)) in rows.enumerate() {
+            let y = (row as f32 + 0.5 - origin[1]) / scale;
+            for (column, (pixel, covered)) in pixels.chunks_exact_mut(4).zip(coverage).enumerate() {
+                if *covered == 0 {
+                    continue;
+                }
+                let x = (column as f32 + 0.5 - origin[0]) / scale;
+                let along = if self.radial {
+                    let (dx, dy) = (x - self.a, y - self.b);
+                    (dx * dx + dy * dy).sqrt() * self.c
+                } else {
+                    x * self.a + y * self.b + self.c
+                };
+                let entry = (along.clamp(0.0, 1.0) * (TABLE - 1) as f32 + 0.5) as usize;
+                let source = self.table[entry];
+                let share = f32::from(*covered) / 255.0;
+                let nudge = pattern(column as u32, row as u32);
+                let below = 1.0 - source[3] * share / 255.0;
+                let mut mixed = [0.0; 4];
+                for (channel, value) in mixed.iter_mut().enumerate() {
+                    *value = source[channel] * share + f32::from(pixel[channel]) * below;
+                }
+                let alpha = (mixed[3] + nudge).floor().clamp(0.0, 255.0);
+                for (channel, value) in pixel.iter_mut().zip(mixed) {
+                    // A colour is never more than its alpha.
+                    *channel = (value + nudge).floor().clamp(0.0, alpha) as u8;
+                }
+            }
+        }
+    }
+}
+
+/// A fixed pattern of thresholds, 0 to 1, without visible structure: interleaved gradient noise (J. Jimenez, "Next
+/// Generation Post Processing in Call of Duty: Advanced Warfare", SIGGRAPH 2014).
+fn pattern(x: u32, y: u32) -> f32 {
+    let inner = (x as f32 * 0.067_110_56 + y as f32 * 0.005_837_15).fract();
+    (52.982_918 * inner).fract()
+}
+
+/// Colours from 0 to 1, mixed premultiplied (CSS Images Level 3, section 3.4.2), so that a clear stop fades its
+/// neighbours instead of darkening them.
+fn table(stops: &[Stop]) -> Vec<[f32; 4]> {
+    let premultiplied = |color: Color| {
+        let alpha = f32::from(color.a);
+        [color.r, color.g, color.b].map(|value| f32::from(value) * alpha / 255.0)
+    };
+    let full = |color: Color| {
+        let [r, g, b] = premultiplied(color);
+        [r, g, b, f32::from(color.a)]
+    };
+    (0..TABLE)
+        .map(|index| {
+            let at = index as f32 / (TABLE - 1) as f32;
+            let next = stops.partition_point(|stop| stop.offset <= at);
+            match (next.checked_sub(1).and_then(|last| stops.get(last)), stops.get(next)) {
+                (Some(from), Some(to)) => {
+                    let share = (at - from.offset) / (to.offset - from.offset);
+                    let (from, to) = (full(from.color), full(to.color));
+                    std::array::from_fn(|channel| from[channel] + (to[channel] - from[channel]) * share)
+                }
+                (Some(only), None) | (None, Some(only)) => full(only.color),
+                (None, None) => [0.0; 4],
+            }
+        })
+        .collect()
 }
 
 /// Sine and cosine of an angle in degrees, exact at right angles.
@@ -263,5 +350,29 @@ mod tests {
         assert_eq!(pixmap.pixel(0, 0).unwrap().alpha(), 0);
         assert_eq!(pixmap.pixel(10, 10).unwrap().alpha(), 255);
         assert_eq!(pixmap.pixel(10, 0).unwrap().alpha(), 255);
+    }
+
+    #[test]
+    fn gradients_have_css_colours_and_no_steps() {
+        let stop = |offset, r, a| Stop { offset, color: Color { r, g: 0, b: 0, a } };
+        let shape = |stops| Shape {
+            path: rounded_rect(256.0, 64.0, 0.0).unwrap(),
+            fill: Some(Paint::Linear { angle: 90.0, stops }),
+            stroke: None,
+            size: [256.0, 64.0],
+        };
+        let mut faded = Pixmap::new(256, 64).unwrap();
+        shape(vec![stop(0.0, 255, 255), stop(1.0, 0, 0)]).draw(&mut faded, [0.0, 0.0], 1.0, None);
+        let middle = faded.pixel(128, 32).unwrap();
+        assert!(middle.red().abs_diff(127) <= 1 && middle.alpha() == middle.red(), "{middle:?}");
+        // Four levels over 256 pixels: the mean of each column moves on all the same.
+        let mut flat = Pixmap::new(256, 64).unwrap();
+        shape(vec![stop(0.0, 100, 255), stop(1.0, 104, 255)]).draw(&mut flat, [0.0, 0.0], 1.0, None);
+        let mean = |column: u32| {
+            (0..64).map(|row| f64::from(flat.pixel(column, row).unwrap().red())).sum::<f64>() / 64.0
+        };
+        for (column, expected) in [(32, 100.5), (96, 101.5), (160, 102.5), (224, 103.5)] {
+            assert!((mean(column) - expected).abs() < 0.15, "column {column}: {}", mean(column));
+        }
     }
 }

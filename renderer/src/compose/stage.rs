@@ -11,6 +11,8 @@ use vignette_templates::time::FrameRate;
 use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, Scene, TextFit, Video};
 
 use super::raster::{self, Shape};
+use super::timeline;
+use crate::audio;
 use crate::error::{Place, RenderError, Warning};
 use crate::media::{MediaError, Picture, VideoClip};
 use crate::text::{self, FontLibrary, TextLayout};
@@ -36,14 +38,15 @@ impl Media {
     /// Whether `blob` can be used as what it is said to be; what was decoded for the answer is kept.
     ///
     /// # Errors
-    /// Why not, in words.
-    pub fn probe(&self, kind: AssetKind, blob: &Blob) -> Result<(), String> {
+    /// Why not; or that this machine lacks what is needed to tell ([`MediaError::is_machine`]).
+    pub fn probe(&self, kind: AssetKind, blob: &Blob) -> Result<(), MediaError> {
         match kind {
             AssetKind::Image => self.picture(blob).map(drop),
             AssetKind::Video => self.clip(blob).map(drop),
-            AssetKind::Audio | AssetKind::Font => Ok(()),
+            AssetKind::Audio => audio::probe(blob),
+            // Fonts are the font library's to judge.
+            AssetKind::Font => Ok(()),
         }
-        .map_err(|error| error.fault.to_string())
     }
 
     pub(crate) fn picture(&self, blob: &Blob) -> Result<Arc<Picture>, MediaError> {
@@ -81,6 +84,8 @@ impl Media {
 
 /// One scene, ready to compose.
 pub(crate) struct Stage {
+    /// Its place among the video's scenes.
+    pub index: usize,
     pub actors: Vec<Actor>,
     pub frames: u32,
     pub background: vignette_templates::video::Color,
@@ -117,21 +122,26 @@ static NEXT_ACTOR: AtomicU32 = AtomicU32::new(0);
 /// The largest picture or video box, in pixels: four frames of 4K UHD.
 const LARGEST_BOX: f32 = 4.0 * 3840.0 * 2160.0;
 
+/// The most video layers of one scene: each may hold a decoder of its own.
+const MOST_CLIPS: usize = 32;
+
 /// Makes `scene` ready. Layers that cannot be drawn as asked are told in `warnings`.
 ///
 /// # Errors
 /// A layer whose text cannot be laid out, or whose box is beyond the limits.
 pub(crate) fn prepare(
     video: &Video,
+    index: usize,
     scene: &Scene,
     media: &Media,
     fonts: &FontLibrary,
     warnings: &mut Vec<Warning>,
 ) -> Result<Stage, RenderError> {
     let canvas = &video.canvas;
-    let mut preparation = Preparation { video, media, fonts, warnings };
+    let mut preparation = Preparation { video, media, fonts, warnings, clips: 0, clip_area: 0.0 };
     let parent = [canvas.width as f32, canvas.height as f32];
     Ok(Stage {
+        index,
         actors: preparation.actors(&scene.layers, parent)?,
         frames: scene.frames,
         background: scene.background.unwrap_or(canvas.background),
@@ -146,6 +156,9 @@ struct Preparation<'a> {
     media: &'a Media,
     fonts: &'a FontLibrary,
     warnings: &'a mut Vec<Warning>,
+    /// Video layers so far, and the area of their boxes.
+    clips: usize,
+    clip_area: f32,
 }
 
 impl Preparation<'_> {
@@ -235,6 +248,14 @@ impl Preparation<'_> {
                 let (width, height) = (clip.info().width, clip.info().height);
                 size = own(width as f32, height as f32);
                 check_box(size).map_err(|error| RenderError::layer(place(), error))?;
+                self.clips += 1;
+                self.clip_area += size[0] * size[1];
+                if self.clips > MOST_CLIPS || self.clip_area > LARGEST_BOX {
+                    let message = format!(
+                        "one video too many in this scene: at most {MOST_CLIPS}, of {LARGEST_BOX} pixels in all"
+                    );
+                    return Err(RenderError::layer(place(), message));
+                }
                 Content::Clip { clip, fit: *fit, focus: *focus }
             }
             LayerKind::Group { layers } => Content::Group(self.actors(layers, size)?),
@@ -319,9 +340,14 @@ fn reach(actor: &Actor) -> [f32; 4] {
     }
     let mut low = [0.0f32; 2];
     let mut high = [0.0f32; 2];
-    let slides =
-        [actor.layer.enter, actor.layer.exit].into_iter().flatten().filter_map(|passage| passage.slide);
-    for offset in motion.offset.keys.iter().map(|key| key.value).chain(slides) {
+    let slides = [actor.layer.enter, actor.layer.exit].into_iter().flatten().filter_map(|passage| {
+        // Away goes from 1 to 0 for a way in and from 0 to 1 for a way out; an easing may go beyond both ends.
+        let [least, most] = timeline::extremes(passage.easing);
+        passage.slide.map(|slide| {
+            [least.min(1.0 - most), most.max(1.0 - least)].map(|away| slide.map(|part| part * away))
+        })
+    });
+    for offset in timeline::reached(&motion.offset).chain(slides.flatten()) {
         for axis in 0..2 {
             low[axis] = low[axis].min(offset[axis]);
             high[axis] = high[axis].max(offset[axis]);
@@ -336,9 +362,13 @@ fn reach(actor: &Actor) -> [f32; 4] {
 }
 
 fn largest_scale(layer: &Layer) -> f32 {
-    let tracked = layer.motion.scale.keys.iter().flat_map(|key| key.value).map(f32::abs);
+    let tracked = timeline::reached(&layer.motion.scale).flatten().map(f32::abs);
     let tracked = tracked.fold(if layer.motion.scale.keys.is_empty() { 1.0 } else { 0.0 }, f32::max);
-    let passages = [layer.enter, layer.exit].into_iter().flatten().filter_map(|passage| passage.scale);
+    let passages = [layer.enter, layer.exit].into_iter().flatten().filter_map(|passage| {
+        let [least, most] = timeline::extremes(passage.easing);
+        let at = |place: f32| passage.scale.map(|from| from + (1.0 - from) * place);
+        at(least).zip(at(most)).map(|(a, b)| a.max(b))
+    });
     let passing = passages.fold(1.0, f32::max);
     (tracked * passing).clamp(0.01, 64.0)
 }

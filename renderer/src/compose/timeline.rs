@@ -186,6 +186,28 @@ pub(crate) fn sample<T: Mix>(track: &Track<T>, time: Time) -> Option<T> {
     }
 }
 
+/// The least and the greatest value that an easing takes on its way: beyond 0 and 1 where it overshoots.
+pub(crate) fn extremes(easing: Easing) -> [f32; 2] {
+    let Easing::CubicBezier(_) = easing else { return [0.0, 1.0] };
+    let mut extremes = [0.0f32, 1.0];
+    for step in 0..=32 {
+        let value = ease(easing, step as f32 / 32.0);
+        // A little more than the samples show, for what lies between them.
+        extremes = [extremes[0].min(value * 1.02), extremes[1].max(value * 1.02 - 0.02)];
+    }
+    extremes
+}
+
+/// The values that a track reaches at its ends and, where an easing overshoots, beyond its keyframes.
+pub(crate) fn reached<T: Mix>(track: &Track<T>) -> impl Iterator<Item = T> {
+    let ends = track.keys.iter().map(|key| key.value);
+    let between = track
+        .keys
+        .windows(2)
+        .flat_map(|pair| extremes(pair[0].easing).map(|share| pair[0].value.mix(pair[1].value, share)));
+    ends.chain(between)
+}
+
 /// Progress 0..=1 through an easing curve.
 pub(crate) fn ease(easing: Easing, share: f32) -> f32 {
     match easing {
@@ -267,6 +289,8 @@ mod tests {
         }
         let in_out = Easing::CubicBezier([0.42, 0.0, 0.58, 1.0]);
         assert!((ease(in_out, 0.5) - 0.5).abs() < 1e-6);
+        let back = Easing::CubicBezier([0.34, 1.56, 0.64, 1.0]);
+        assert!(extremes(back)[1] > 1.09 && extremes(css_ease)[1] < 1.001, "{:?}", extremes(back));
         assert_eq!(ease(Easing::Steps(4), 0.49), 0.25);
         assert_eq!(ease(Easing::Steps(4), 1.0), 1.0);
     }

@@ -31,8 +31,9 @@ pub enum Mp4Error {
     Io(#[from] io::Error),
 }
 
-/// Ticks per second of the movie's own clock.
-const MOVIE_TIMESCALE: u32 = 1000;
+/// Ticks per second of the movie's own clock: a whole number of them for a frame of every usual rate (the 1000/1001
+/// rates too) and for a sample at 48 kHz, so that lengths in it are exact.
+pub const MOVIE_TIMESCALE: u32 = 240_000;
 
 /// One chunk of a track: samples that lie side by side in the file.
 struct Chunk {
@@ -582,10 +583,10 @@ fn descriptor(tag: u8, content: &[u8]) -> Vec<u8> {
 pub struct Facts {
     /// Pictures.
     pub frames: u64,
-    /// Length of the pictures' track in 1/1000 s.
-    pub video_millis: u64,
-    /// Length of the sound's track in 1/1000 s, if there is one.
-    pub audio_millis: Option<u64>,
+    /// Length of the pictures' track in ticks of [`MOVIE_TIMESCALE`].
+    pub video_ticks: u64,
+    /// Length of the sound's track in ticks of [`MOVIE_TIMESCALE`], if there is one.
+    pub audio_ticks: Option<u64>,
     /// Bytes that the samples take together.
     pub media_bytes: u64,
 }
@@ -594,7 +595,7 @@ pub struct Facts {
 pub fn read_facts(file: &[u8]) -> Option<Facts> {
     let moov = children(file).find(|(name, _)| name == b"moov")?.1;
     let mdat = children(file).find(|(name, _)| name == b"mdat")?.1;
-    let (mut frames, mut video_millis, mut audio_millis, mut media_bytes) = (0, None, None, 0);
+    let (mut frames, mut video_ticks, mut audio_ticks, mut media_bytes) = (0, None, None, 0);
     for (_, trak) in children(moov).filter(|(name, _)| name == b"trak") {
         let path = |names: &[&[u8; 4]]| {
             names.iter().try_fold(trak, |inner, wanted| {
@@ -607,15 +608,15 @@ pub fn read_facts(file: &[u8]) -> Option<Facts> {
         for index in 0..count as usize {
             media_bytes += u64::from(word(sizes, 12 + index * 4)?);
         }
-        let millis = u64::from(word(path(&[b"edts", b"elst"])?, 8)?);
+        let ticks = u64::from(word(path(&[b"edts", b"elst"])?, 8)?);
         match handler {
-            b"vide" => (frames, video_millis) = (count, Some(millis)),
-            b"soun" => audio_millis = Some(millis),
+            b"vide" => (frames, video_ticks) = (count, Some(ticks)),
+            b"soun" => audio_ticks = Some(ticks),
             _ => {}
         }
     }
     (mdat.len() as u64 == media_bytes).then_some(())?;
-    Some(Facts { frames, video_millis: video_millis?, audio_millis, media_bytes })
+    Some(Facts { frames, video_ticks: video_ticks?, audio_ticks, media_bytes })
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -664,7 +665,7 @@ mod tests {
         let mut file = Vec::new();
         write(&movie, &mut file).unwrap();
         let facts = read_facts(&file).unwrap();
-        assert_eq!((facts.frames, facts.video_millis, facts.audio_millis), (8, 266, None));
+        assert_eq!((facts.frames, facts.video_ticks, facts.audio_ticks), (8, 64_000, None));
         for cut in [0, 8, 100, file.len() - 1] {
             assert_eq!(read_facts(&file[..cut]), None, "cut at {cut}");
         }

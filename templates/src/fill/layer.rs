@@ -97,7 +97,14 @@ impl Filler<'_> {
         let end = match &layer.r#for {
             Some(length) => {
                 let length = self.get(length)?.0;
-                start + self.frames(length).max(1)
+                // Rounded once, at its end, so that a layer that follows at `at + for` starts on that very frame.
+                let end = match (layer.at.as_ref().and_then(|at| self.get(at)).map(|at| at.0), length) {
+                    (Some(Duration::Time(at)), Duration::Time(length)) if at >= Time::ZERO => {
+                        self.frames(Duration::Time(at + length))
+                    }
+                    _ => start + self.frames(length),
+                };
+                end.max(start + 1)
             }
             None => i64::from(stage.span.end),
         };

@@ -605,8 +605,8 @@ impl Scalar for Condition {
         "a condition".into()
     }
     fn parse(text: &str) -> Result<Self, Mismatch> {
-        let text = text.trim();
-        Ok(Condition(!matches!(text, "" | "false" | "0" | "null" | "no")))
+        let text = text.trim().to_ascii_lowercase();
+        Ok(Condition(!matches!(text.as_str(), "" | "false" | "0" | "null" | "no" | "off")))
     }
     const TYPED: bool = true;
     fn from_value(value: &Value) -> Result<Self, Mismatch> {
