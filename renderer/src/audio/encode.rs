@@ -40,7 +40,7 @@ pub struct AacTrack {
     pub bitrate: u32,
 }
 
-/// Encodes `programme` as AAC-LC, stereo, 48 kHz, at [`BITRATE`].
+/// Encodes `programme` as AAC-LC, stereo, 48 kHz, at `BITRATE`.
 ///
 /// # Errors
 /// When the encoder is missing or fails, which is this machine's fault.

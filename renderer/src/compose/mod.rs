@@ -2,7 +2,7 @@
 //!
 //! A frame starts as the scene's background or as a frame of a video that covers the canvas, and stays in
 //! the encoder's own format (I420, BT.709 limited range) throughout. Layers are rasterised once into
-//! [tiles](tile) and laid over it; what did not change since the frame before is not laid again.
+//! tiles and laid over it; what did not change since the frame before is not laid again.
 //! The result never depends on which frames were composed before, or on which thread: caches only keep
 //! what would come out the same.
 

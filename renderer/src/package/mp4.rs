@@ -591,7 +591,7 @@ pub struct Facts {
     pub media_bytes: u64,
 }
 
-/// Reads the index of a file that [`write`] made; `None` when it is damaged.
+/// Reads the index of a file that [`write()`] made; `None` when it is damaged.
 pub fn read_facts(file: &[u8]) -> Option<Facts> {
     let moov = children(file).find(|(name, _)| name == b"moov")?.1;
     let mdat = children(file).find(|(name, _)| name == b"mdat")?.1;
