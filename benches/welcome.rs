@@ -12,6 +12,9 @@ use std::time::Duration;
 use vignette::Engine;
 use vignette::renderer::encode::{SegmentEncoder, VideoProfile};
 use vignette::renderer::frame::I420Frame;
+use vignette::renderer::media::{ConformSpec, VideoClip};
+use vignette::templates::time::Time;
+use vignette::templates::video::{AssetKind, Fit};
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
@@ -64,7 +67,23 @@ fn run(quick: bool) -> Result<(), Box<dyn std::error::Error>> {
         ready_encode += cpu() - start;
         frames += segment.range.len();
     }
-    let decode = Duration::from_nanos(prepared.costs().decode.load(Ordering::Relaxed));
+    // The background alone, as often as it was shown.
+    let start = cpu();
+    for asset in video.assets.values().filter(|asset| asset.kind == AssetKind::Video) {
+        let mut reader = VideoClip::open(&asset.blob)?.reader(ConformSpec {
+            width: video.canvas.width,
+            height: video.canvas.height,
+            fit: Fit::Cover,
+            focus: [0.5, 0.5],
+            rate: video.canvas.frame_rate,
+            start: Time::ZERO,
+            repeat: true,
+        })?;
+        for index in 0..frames {
+            reader.frame(index)?;
+        }
+    }
+    let decode = cpu() - start;
     let convert = Duration::from_nanos(prepared.costs().convert.load(Ordering::Relaxed));
 
     // The same work as a render does it: composing and encoding at once.

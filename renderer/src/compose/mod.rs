@@ -44,8 +44,6 @@ pub struct Composition {
 /// Where composing spends its time, in nanoseconds of all workers together; for benchmarks.
 #[derive(Debug, Default)]
 pub struct Costs {
-    /// Decoding and scaling videos.
-    pub decode: AtomicU64,
     /// From premultiplied RGBA to tiles in Y′CbCr.
     pub convert: AtomicU64,
 }
@@ -275,9 +273,7 @@ impl Composer {
             }
         };
         let place = [reader.place().x, reader.place().y];
-        let started = Instant::now();
         let picture = reader.frame(frame.saturating_sub(actor.layer.span.start)).map_err(media)?;
-        self.composition.costs.decode.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         Ok((picture, place))
     }
 }
