@@ -15,7 +15,7 @@
 //! let data = template.data("the request", serde_json::json!({ "first_name": "Maria" }))?;
 //! let filled = engine.personalise(&template, &data, None)?;
 //! let prepared = engine.prepare(&template, &filled.value)?;
-//! prepared.render(&Default::default(), &())?.write_mp4("maria.mp4".as_ref())?;
+//! prepared.render(&Default::default(), engine.stores(), &())?.write_mp4("maria.mp4".as_ref())?;
 //! # Ok(())
 //! # }
 //! ```
@@ -34,9 +34,11 @@ use generators::GenerateError;
 use renderer::compose::Media;
 use renderer::error::RenderError;
 use renderer::media::MediaError;
-use renderer::render::{Prepared, prepare};
+use renderer::plan::{Plan, plan};
+use renderer::render::{Prepared, Stores, prepare};
+use renderer::store::{Lookup, StoreError, Vault};
 use renderer::text::{FontError, FontLibrary};
-use templates::blob::Blob;
+use templates::blob::{Blob, Digest};
 use templates::fault::{At, Fault, Faults, Warned};
 use templates::generate::{Generated, RequestKind};
 use templates::video::{AssetKind, Video};
@@ -57,6 +59,9 @@ pub enum Error {
     /// The fonts that every video may need are not installed.
     #[error(transparent)]
     Fonts(#[from] FontError),
+    /// The store cannot be used as it was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Anything else about the input, in words.
     #[error("{0}")]
     Input(String),
@@ -69,7 +74,7 @@ impl Error {
             Error::Faults(_) | Error::Input(_) => true,
             Error::Generate(error) => error.is_input_fault(),
             Error::Render(error) => error.is_input_fault(),
-            Error::Fonts(_) => false,
+            Error::Fonts(_) | Error::Store(_) => false,
         }
     }
 }
@@ -78,6 +83,7 @@ impl Error {
 pub struct Engine {
     fonts: FontLibrary,
     generators: generators::Engine,
+    stores: Stores,
 }
 
 impl Engine {
@@ -86,7 +92,23 @@ impl Engine {
     /// # Errors
     /// A set of fonts that is not installed, with the package that brings it.
     pub fn new() -> Result<Engine, Error> {
-        Ok(Engine { fonts: FontLibrary::system()?, generators: generators::Engine::offline() })
+        Ok(Engine {
+            fonts: FontLibrary::system()?,
+            generators: generators::Engine::offline(),
+            stores: Stores::none(),
+        })
+    }
+
+    /// The same engine, which finds in `stores` what was made before and keeps there what it makes.
+    pub fn with_stores(mut self, stores: Stores) -> Engine {
+        self.generators = self.generators.with_keep(Arc::new(KeptInVault(stores.vault.clone())));
+        self.stores = stores;
+        self
+    }
+
+    /// What the engine finds and keeps; to be handed to [`Prepared::render`].
+    pub fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Opens and checks the template package at `path`: a folder with `template.yaml`, or the file itself.
@@ -98,11 +120,16 @@ impl Engine {
         let (fonts, library) = (self.fonts.clone(), self.fonts.clone());
         let media = Arc::new(Media::default());
         let lacking = Arc::new(Mutex::new(None));
-        let (opened, lacks) = (media.clone(), lacking.clone());
+        let (opened, lacks, vault) = (media.clone(), lacking.clone(), self.stores.vault.clone());
         let probe = move |kind, blob: &Blob| {
             if kind == AssetKind::Font {
                 let font = std::iter::once((blob.digest(), blob.bytes().clone()));
                 return library.with_assets(font).map(drop).map_err(|error| error.to_string());
+            }
+            // A file that was found right before is decoded when a frame shows it.
+            let finding = finding(kind, blob);
+            if vault.contains(&finding) {
+                return Ok(());
             }
             opened.probe(kind, blob).map_err(|error| {
                 let message = error.fault.to_string();
@@ -110,7 +137,9 @@ impl Engine {
                     *lock(&lacks) = Some(error);
                 }
                 message
-            })
+            })?;
+            vault.keep(&finding, Vec::new().into());
+            Ok(())
         };
         let options = OpenOptions {
             assets: asset_folders.to_vec(),
@@ -175,14 +204,45 @@ impl Engine {
         }
     }
 
-    /// Decodes the video's assets and lays out its text.
+    /// The video's segments and their names, without opening any of its files.
+    pub fn plan(&self, video: &Video, quality: u8) -> Plan {
+        plan(video, &self.fonts, quality)
+    }
+
+    /// Loads the video's fonts and lays out its texts.
     ///
     /// # Errors
-    /// An asset that cannot be decoded, or a layer that cannot be drawn, by its place in the template.
-    pub fn prepare<'a>(&self, template: &Template, video: &'a Video) -> Result<Prepared<'a>, Error> {
+    /// A font that cannot be used, or a text that cannot be laid out, by its place in the template.
+    pub fn prepare<'a>(&self, template: &'a Template, video: &'a Video) -> Result<Prepared<'a>, Error> {
         Ok(prepare(video, &template.media, &self.fonts)?)
     }
 }
+
+/// Generated values in the same store as segments: a name that was spoken once need not be spoken again.
+struct KeptInVault(Arc<Vault>);
+
+impl generators::Keep for KeptInVault {
+    fn get(&self, key: &Digest) -> Option<Arc<[u8]>> {
+        match self.0.begin(key) {
+            Lookup::Found(bytes) => Some(bytes),
+            // The generators' own memory lets one caller make each value.
+            Lookup::Mine(_) | Lookup::Busy(_) => None,
+        }
+    }
+
+    fn put(&self, key: &Digest, bytes: Vec<u8>) {
+        self.0.keep(key, bytes.into());
+    }
+}
+
+/// Names the finding that a file can be decoded as what it is said to be.
+fn finding(kind: AssetKind, blob: &Blob) -> Digest {
+    let form = format!("vignette probe {PROBE_VERSION} {kind:?} {}", blob.digest());
+    Digest::of(form.as_bytes())
+}
+
+/// Changes whenever a file may be judged otherwise.
+const PROBE_VERSION: u32 = 1;
 
 /// A template that was opened and found right, with its files.
 pub struct Template {

@@ -187,7 +187,7 @@ fn attempt(engine: &Engine, folder: &Path, data: &Value) -> Result<(), Error> {
     let data = template.data("data", data.clone())?;
     let video = engine.personalise(&template, &data, None)?.value;
     let prepared = engine.prepare(&template, &video)?;
-    prepared.render(&Default::default(), &())?.write_mp4(&folder.join("out.mp4"))?;
+    prepared.render(&Default::default(), engine.stores(), &())?.write_mp4(&folder.join("out.mp4"))?;
     Ok(())
 }
 

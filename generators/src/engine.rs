@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::error::GenerateError;
 use crate::guard;
 use crate::image::Procedural;
+use crate::kept::{self, Keep};
 use crate::provider::{Context, ImageProvider, Kind, TextProvider, VoiceProvider};
 use crate::text::Grammar;
 use crate::voice::{EspeakNg, Flite, check_speech};
@@ -62,6 +63,7 @@ pub struct Engine {
     image: Option<Vec<Arc<dyn ImageProvider>>>,
     options: Options,
     cache: Cache,
+    keep: Option<Arc<dyn Keep>>,
     abandoned: Arc<AtomicIsize>,
 }
 
@@ -75,7 +77,7 @@ impl Engine {
     /// An engine without any provider: everything is switched off until given.
     pub fn new(options: Options) -> Self {
         let cache = Cache::new(options.cache_bytes);
-        Engine { text: None, voice: None, image: None, options, cache, abandoned: Arc::default() }
+        Engine { text: None, voice: None, image: None, options, cache, keep: None, abandoned: Arc::default() }
     }
 
     /// The engine that needs neither account nor network: phrase grammars, `flite` and then `espeak-ng`,
@@ -107,6 +109,12 @@ impl Engine {
     /// Uses these providers for pictures, first to last.
     pub fn with_image(mut self, providers: Vec<Arc<dyn ImageProvider>>) -> Self {
         self.image = Some(providers);
+        self
+    }
+
+    /// Keeps results in `keep` as well, for other processes and later ones.
+    pub fn with_keep(mut self, keep: Arc<dyn Keep>) -> Self {
+        self.keep = Some(keep);
         self
     }
 
@@ -180,7 +188,7 @@ impl Engine {
             None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
             Some(providers) => {
                 let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-                self.cache.get_or_make(key(request, Some(request.seed), &models), || {
+                self.remembered(key(request, Some(request.seed), &models), || {
                     self.first(request, Kind::Text, providers, |provider, context| {
                         let (call, wanted) = (Arc::clone(provider), text.clone());
                         let answer = self.call(provider.name(), &context, move |context| {
@@ -218,7 +226,7 @@ impl Engine {
         let models: Vec<_> =
             providers.iter().map(|p| (p.name().to_owned(), p.model(voice, &request.locale))).collect();
         let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-        self.cache.get_or_make(key(request, seed, &models), || {
+        self.remembered(key(request, seed, &models), || {
             self.first(request, Kind::Voice, providers, |provider, context| {
                 let (call, wanted) = (Arc::clone(provider), voice.clone());
                 let speech: Voice =
@@ -241,7 +249,7 @@ impl Engine {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image });
         };
         let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-        self.cache.get_or_make(key(request, Some(request.seed), &models), || {
+        self.remembered(key(request, Some(request.seed), &models), || {
             self.first(request, Kind::Image, providers, |provider, context| {
                 let (call, wanted) = (Arc::clone(provider), image.clone());
                 let picture: Blob =
@@ -255,6 +263,28 @@ impl Engine {
                     provenance: made_by(provider.name(), provider.model(), true),
                 })
             })
+        })
+    }
+
+    /// The result under `key`: remembered, kept by an earlier process, or made.
+    fn remembered(
+        &self,
+        key: Digest,
+        make: impl FnOnce() -> Result<Generated, GenerateError>,
+    ) -> Result<Generated, GenerateError> {
+        self.cache.get_or_make(key, || {
+            let Some(keep) = &self.keep else { return make() };
+            if let Some(known) = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes)) {
+                return Ok(known);
+            }
+            let made = make()?;
+            // As in the memory: a provider that was down is asked again.
+            if made.provenance.fallback.is_none()
+                && let Some(bytes) = kept::to_bytes(&made)
+            {
+                keep.put(&key, bytes);
+            }
+            Ok(made)
         })
     }
 

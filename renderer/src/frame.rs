@@ -1,5 +1,7 @@
 //! The picture that decoders hand out, the compositor paints on and the encoder takes.
 
+use std::sync::{Mutex, PoisonError};
+
 use vignette_templates::video::Color;
 
 /// One opaque picture: Y′CbCr 4:2:0, 8 bits, BT.709 matrix (ITU-R BT.709-6, item 3), limited range.
@@ -10,7 +12,7 @@ use vignette_templates::video::Color;
 /// # Guarantees
 /// The planes are tightly packed: `y` holds `width * height` samples, `u` and `v` hold
 /// `chroma_width() * chroma_height()` each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct I420Frame {
     width: u32,
     height: u32,
@@ -34,9 +36,18 @@ impl I420Frame {
     }
 
     fn of_sample(width: u32, height: u32, [y, u, v]: [u8; 3]) -> Self {
+        let mut frame = Self::of_any(width, height);
+        frame.y.fill(y);
+        frame.u.fill(u);
+        frame.v.fill(v);
+        frame
+    }
+
+    /// A picture whose samples are to be written, all of them, by the caller.
+    pub(crate) fn of_any(width: u32, height: u32) -> Self {
         let luma = width as usize * height as usize;
         let chroma = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
-        I420Frame { width, height, y: vec![y; luma], u: vec![u; chroma], v: vec![v; chroma] }
+        I420Frame { width, height, y: pooled(luma), u: pooled(chroma), v: pooled(chroma) }
     }
 
     /// Width in luma pixels, which is also the luma plane's stride.
@@ -90,6 +101,60 @@ impl I420Frame {
         }
         picture
     }
+}
+
+impl Clone for I420Frame {
+    fn clone(&self) -> Self {
+        let mut frame = Self::of_any(self.width, self.height);
+        frame.y.copy_from_slice(&self.y);
+        frame.u.copy_from_slice(&self.u);
+        frame.v.copy_from_slice(&self.v);
+        frame
+    }
+}
+
+impl Drop for I420Frame {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        for plane in [&mut self.y, &mut self.u, &mut self.v] {
+            if plane.len() >= SMALLEST_POOLED && pool.bytes + plane.len() <= POOL_BUDGET {
+                pool.bytes += plane.len();
+                pool.planes.push(std::mem::take(plane));
+            }
+        }
+    }
+}
+
+/// Planes that were let go, for the next frames: fresh memory of this size has to be cleared by the system, page by page,
+/// which costs about as much as copying a frame.
+struct Pool {
+    planes: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { planes: Vec::new(), bytes: 0 });
+
+/// What the pool may hold: twenty frames of 1920 × 1080.
+const POOL_BUDGET: usize = 64 << 20;
+
+/// Smaller planes come from memory that the process has already.
+const SMALLEST_POOLED: usize = 128 << 10;
+
+/// A plane of `length` samples of any value.
+fn pooled(length: usize) -> Vec<u8> {
+    if length >= SMALLEST_POOLED {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = pool.planes.iter().rposition(|plane| plane.len() == length) {
+            pool.bytes -= length;
+            return pool.planes.swap_remove(at);
+        }
+        // Planes of a size that is no longer asked for make room.
+        if pool.bytes > POOL_BUDGET / 2 && pool.planes.iter().all(|plane| plane.len() != length) {
+            pool.planes.clear();
+            pool.bytes = 0;
+        }
+    }
+    vec![0; length]
 }
 
 /// The Y′, Cb and Cr of `color` in BT.709 limited range, each rounded to the nearest; opacity is not looked at.

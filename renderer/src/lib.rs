@@ -16,6 +16,8 @@ pub mod frame;
 pub mod media;
 pub mod package;
 pub mod plan;
+pub mod plates;
 pub mod render;
 pub mod segment;
+pub mod store;
 pub mod text;

@@ -1,21 +1,33 @@
 //! Planning: cutting a filled video into segments, each named by its content.
+//!
+//! A plan is a pure function of the filled video: nothing is opened, decoded or laid out for it.
+
+mod canonical;
 
 use std::fmt;
 
 use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::time::FrameRange;
-use vignette_templates::video::{Canvas, Color, Layer, LayerKind, Scene, Transition, Video};
+use vignette_templates::video::{Layer, LayerKind, Scene, Transition, Video};
 
+use self::canonical::{Naming, shows_in};
 use crate::encode::VideoProfile;
 use crate::text::FontLibrary;
 
 /// Changes whenever the same filled video would give other pixels or other bytes.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 /// Names an encoded segment by all that decides its bytes. Tells nothing of the viewer to who does not know it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentKey(Digest);
+
+impl SegmentKey {
+    /// The name as a digest, which stores take.
+    pub fn digest(&self) -> &Digest {
+        &self.0
+    }
+}
 
 impl fmt::Display for SegmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,10 +58,26 @@ pub struct Segment {
     pub range: FrameRange,
     /// Its first frame, counted from the start of the video.
     pub first_frame: u32,
-    /// Its name.
+    /// Its name. Two segments of one video that show the same pixels have the same one.
     pub key: SegmentKey,
     /// Whether a layer that shows in it depends on the viewer's data.
     pub personal: bool,
+    /// What other viewers see below the first personal layer, for each scene that shows in a personal segment
+    /// (the outgoing one of a transition first) and has a video there.
+    pub plates: Vec<Plate>,
+}
+
+/// The lowest layers of one scene over the frames of a segment: those below the first personal one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Plate {
+    /// Which scene of the video.
+    pub scene: usize,
+    /// The frames, counted from the start of that scene; past its end during a transition.
+    pub range: FrameRange,
+    /// How many of the scene's layers belong to it.
+    pub layers: usize,
+    /// Names the pixels by all that decides them.
+    pub key: Digest,
 }
 
 /// A video as segments, in order and without gaps.
@@ -59,6 +87,8 @@ pub struct Plan {
     pub profile: VideoProfile,
     /// The segments in order of showing; never empty.
     pub segments: Vec<Segment>,
+    /// Names the encoded sound by all that decides its bytes.
+    pub audio: Digest,
 }
 
 /// No segment is longer than this many seconds.
@@ -79,6 +109,7 @@ pub fn plan(video: &Video, fonts: &FontLibrary, quality: u8) -> Plan {
     let longest =
         rate.frames_in(vignette_templates::time::Time::from_seconds(LONGEST_SECONDS as i64)).max(1) as u32;
     let first = (longest / (LONGEST_SECONDS * FIRST_SEGMENT_PART) as u32).max(1);
+    let naming = Naming { canvas, profile, locale: &video.locale, fonts: fonts.own_identity() };
     let mut segments: Vec<Segment> = Vec::new();
     let mut scene_start = 0;
     for (index, scene) in video.scenes.iter().enumerate() {
@@ -86,25 +117,35 @@ pub fn plan(video: &Video, fonts: &FontLibrary, quality: u8) -> Plan {
         for range in cut(scene, transition, longest, (index == 0).then_some(first)) {
             let before = index.checked_sub(1).map(|before| &video.scenes[before]);
             let mixed = transition.filter(|transition| range.start < transition.frames).zip(before);
-            let parts = Parts { canvas, profile, locale: &video.locale, fonts: fonts.identity() };
+            let tail = mixed.map(|(_, before)| FrameRange {
+                start: before.frames + range.start,
+                end: before.frames + range.end,
+            });
+            let personal = is_personal(scene, range)
+                || mixed.zip(tail).is_some_and(|((_, before), tail)| is_personal(before, tail));
+            let mut plates = Vec::new();
+            if personal {
+                let outgoing = mixed.zip(tail).map(|((_, before), tail)| (index - 1, before, tail));
+                plates.extend(
+                    outgoing
+                        .into_iter()
+                        .chain([(index, scene, range)])
+                        .filter_map(|(index, scene, range)| naming.plate(index, scene, range)),
+                );
+            }
             segments.push(Segment {
                 index: segments.len(),
                 scene: index,
                 range,
                 first_frame: scene_start + range.start,
-                key: parts.name(scene, range, mixed),
-                personal: is_personal(scene, range)
-                    || mixed.is_some_and(|(_, before)| {
-                        is_personal(
-                            before,
-                            FrameRange { start: before.frames, end: before.frames + range.end },
-                        )
-                    }),
+                key: SegmentKey(naming.segment(scene, range, mixed)),
+                personal,
+                plates,
             });
         }
         scene_start += scene.frames;
     }
-    Plan { profile, segments }
+    Plan { profile, segments, audio: canonical::sound(video) }
 }
 
 /// Cuts a scene at the end of its transition, where personal layers come and go, and wherever a piece would be too long.
@@ -145,105 +186,16 @@ fn cut(scene: &Scene, transition: Option<Transition>, longest: u32, first: Optio
     ranges
 }
 
-fn shows_in(layer: &Layer, range: FrameRange, scene_frames: u32) -> bool {
-    let runs_on = layer.span.end >= scene_frames && range.end > scene_frames;
-    layer.span.start < range.end && (layer.span.end > range.start || runs_on)
-}
-
 fn is_personal(scene: &Scene, range: FrameRange) -> bool {
-    fn any(layers: &[Layer], range: FrameRange, frames: u32) -> bool {
-        layers.iter().filter(|layer| shows_in(layer, range, frames)).any(|layer| {
-            layer.personal || matches!(&layer.kind, LayerKind::Group { layers } if any(layers, range, frames))
-        })
-    }
-    any(&scene.layers, range, scene.frames)
+    scene.layers.iter().any(|layer| shows_personally(layer, range, scene.frames))
 }
 
-/// What is part of every key of a video.
-struct Parts<'a> {
-    canvas: Canvas,
-    profile: VideoProfile,
-    locale: &'a str,
-    fonts: Digest,
-}
-
-/// The canonical form of a segment: serialised as compact JSON, whose fields stand in the order of their types.
-#[derive(Serialize)]
-struct Canonical<'a> {
-    engine: u32,
-    profile: VideoProfile,
-    range: FrameRange,
-    background: Color,
-    texts: Option<TextParts<'a>>,
-    layers: Vec<Layer>,
-    outgoing: Option<Outgoing>,
-}
-
-/// What decides how text looks, besides the layers; left out where there is none.
-#[derive(Serialize)]
-struct TextParts<'a> {
-    locale: &'a str,
-    fonts: Digest,
-}
-
-#[derive(Serialize)]
-struct Outgoing {
-    transition: Transition,
-    frames: u32,
-    background: Color,
-    layers: Vec<Layer>,
-}
-
-impl Parts<'_> {
-    fn name(&self, scene: &Scene, range: FrameRange, mixed: Option<(Transition, &Scene)>) -> SegmentKey {
-        let layers = visible(&scene.layers, range, scene.frames);
-        let outgoing = mixed.map(|(transition, before)| {
-            let tail = FrameRange { start: before.frames + range.start, end: before.frames + range.end };
-            Outgoing {
-                transition,
-                frames: before.frames,
-                background: before.background.unwrap_or(self.canvas.background),
-                layers: visible(&before.layers, tail, before.frames),
-            }
-        });
-        let has_text =
-            has_text(&layers) || outgoing.as_ref().is_some_and(|outgoing| has_text(&outgoing.layers));
-        let canonical = Canonical {
-            engine: ENGINE_VERSION,
-            profile: self.profile,
-            range,
-            background: scene.background.unwrap_or(self.canvas.background),
-            texts: has_text.then_some(TextParts { locale: self.locale, fonts: self.fonts }),
-            layers,
-            outgoing,
-        };
-        let mut hasher = blake3::Hasher::new_derive_key("vignette segment key v1");
-        serde_json::to_writer(&mut hasher, &canonical)
-            .expect("the filled video is plain data, and a hasher takes every byte");
-        SegmentKey(Digest(*hasher.finalize().as_bytes()))
-    }
-}
-
-fn visible(layers: &[Layer], range: FrameRange, scene_frames: u32) -> Vec<Layer> {
-    layers
-        .iter()
-        .filter(|layer| shows_in(layer, range, scene_frames))
-        .map(|layer| match &layer.kind {
-            LayerKind::Group { layers } => Layer {
-                kind: LayerKind::Group { layers: visible(layers, range, scene_frames) },
-                ..layer.clone()
-            },
-            _ => layer.clone(),
-        })
-        .collect()
-}
-
-fn has_text(layers: &[Layer]) -> bool {
-    layers.iter().any(|layer| match &layer.kind {
-        LayerKind::Text(_) => true,
-        LayerKind::Group { layers } => has_text(layers),
-        _ => false,
-    })
+/// Whether `layer`, or a layer inside it, depends on the viewer's data and shows in `range`.
+fn shows_personally(layer: &Layer, range: FrameRange, scene_frames: u32) -> bool {
+    shows_in(layer, range, scene_frames)
+        && (layer.personal
+            || matches!(&layer.kind, LayerKind::Group { layers }
+                if layers.iter().any(|layer| shows_personally(layer, range, scene_frames))))
 }
 
 #[cfg(test)]
@@ -296,16 +248,5 @@ mod tests {
             assert_eq!(ranges.first().map(|range| range.start), Some(0), "{name}");
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{name}");
         }
-    }
-
-    #[test]
-    fn only_what_shows_counts() {
-        let range = FrameRange { start: 10, end: 20 };
-        for (start, end, expected) in [(0, 10, false), (0, 11, true), (19, 30, true), (20, 30, false)] {
-            assert_eq!(shows_in(&layer(start, end, false), range, 60), expected, "{start}..{end}");
-        }
-        let beyond = FrameRange { start: 60, end: 70 };
-        assert!(shows_in(&layer(0, 60, false), beyond, 60), "a layer that ends with its scene runs on");
-        assert!(!shows_in(&layer(0, 59, false), beyond, 60));
     }
 }

@@ -1,13 +1,15 @@
 //! The driver: from a filled video to a finished file. The one place that owns threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use vignette_templates::blob::Digest;
 use vignette_templates::video::{AssetKind, Video};
 
 use crate::audio::{self, AacTrack};
@@ -17,7 +19,9 @@ use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
 use crate::package::mp4::{self, Movie, Mp4Error};
 use crate::plan::{self, Plan, Segment};
+use crate::plates::Plates;
 use crate::segment::EncodedSegment;
+use crate::store::{Lookup, Vault, Waiting};
 use crate::text::FontLibrary;
 
 /// How to render.
@@ -38,11 +42,29 @@ impl Default for RenderOptions {
     }
 }
 
+/// Where a render finds what was made before, and keeps what it makes. Cheap to clone; shared by all renders of a process.
+#[derive(Clone)]
+pub struct Stores {
+    /// Encoded segments and sound.
+    pub vault: Arc<Vault>,
+    /// Raw frames below the personal layers.
+    pub plates: Plates,
+}
+
+impl Stores {
+    /// Keeps nothing beyond the render.
+    pub fn none() -> Stores {
+        Stores { vault: Arc::new(Vault::none()), plates: Plates::none() }
+    }
+}
+
 /// How far a render has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Frames composed and given to an encoder.
+    /// Frames that are encoded, or were found.
     pub done: u32,
+    /// Those of them that were found, encoded before.
+    pub found: u32,
     /// Frames of the whole video.
     pub total: u32,
 }
@@ -62,22 +84,23 @@ impl Observer for () {
     fn progress(&self, _: Progress) {}
 }
 
-/// A video, decoded and laid out, ready to give frames.
+/// A video whose texts are laid out, ready to give frames.
 pub struct Prepared<'a> {
     video: &'a Video,
-    composition: Arc<Composition>,
+    composition: Composition<'a>,
     fonts: FontLibrary,
     /// What could not be drawn as meant.
     pub warnings: Vec<Warning>,
 }
 
-/// Opens every asset of `video`, unless `media` holds it already, and makes its scenes ready.
+/// Loads the fonts of `video` and lays out its texts. Its pictures and videos are opened when a frame first shows them, unless
+/// `media` holds them already.
 ///
 /// # Errors
-/// An asset that cannot be decoded, or a layer that cannot be drawn, by its place in the template.
+/// A font that cannot be used, or a text that cannot be laid out, by its place in the template.
 pub fn prepare<'a>(
     video: &'a Video,
-    media: &Media,
+    media: &'a Media,
     fonts: &FontLibrary,
 ) -> Result<Prepared<'a>, RenderError> {
     let mut fonts = fonts.clone();
@@ -89,7 +112,7 @@ pub fn prepare<'a>(
             .map_err(|error| RenderError::layer(Place::asset(&asset.name), error.to_string()))?;
     }
     let (composition, warnings) = Composition::prepare(video, media, &fonts)?;
-    Ok(Prepared { video, composition: Arc::new(composition), fonts, warnings })
+    Ok(Prepared { video, composition, fonts, warnings })
 }
 
 impl Prepared<'_> {
@@ -145,48 +168,113 @@ impl Prepared<'_> {
         audio::encode_aac(&programme).map_err(|error| RenderError::media(Place::asset("audio"), error))
     }
 
-    /// Composes and encodes everything.
+    /// The same, unless it was made before.
+    fn kept_sound(
+        &self,
+        key: &Digest,
+        vault: &Vault,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<AacTrack, RenderError> {
+        let mut lookup = vault.begin(key);
+        loop {
+            match lookup {
+                Lookup::Found(bytes) => match AacTrack::from_bytes(&bytes) {
+                    Some(track) => return Ok(track),
+                    None => {
+                        vault.distrust(key);
+                        lookup = vault.begin(key);
+                    }
+                },
+                Lookup::Mine(turn) => {
+                    let track = self.sound(cancelled)?;
+                    turn.keep(track.to_bytes().into());
+                    return Ok(track);
+                }
+                Lookup::Busy(waiting) => {
+                    if cancelled() {
+                        return Err(RenderError::Cancelled);
+                    }
+                    lookup = waiting.wait(PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Finds in `stores` what was encoded before, and composes and encodes the rest.
     ///
-    /// Segments are shared among workers, sound is made beside them. The result is the same for any number of workers.
+    /// Segments are shared among workers, sound is made beside them. The result is the same for any number of workers,
+    /// and whatever was found.
     ///
     /// # Errors
     /// The first failure of any part; [`RenderError::Cancelled`] when the observer says so.
-    pub fn render(&self, options: &RenderOptions, observer: &dyn Observer) -> Result<Rendered, RenderError> {
+    pub fn render(
+        &self,
+        options: &RenderOptions,
+        stores: &Stores,
+        observer: &dyn Observer,
+    ) -> Result<Rendered, RenderError> {
         let plan = self.plan(options.quality);
+        let mut distinct: HashMap<Digest, usize> = HashMap::new();
+        let mut works: Vec<(&Segment, u32)> = Vec::new();
+        let mut places = Vec::with_capacity(plan.segments.len());
+        for segment in &plan.segments {
+            let place = *distinct.entry(*segment.key.digest()).or_insert_with(|| {
+                works.push((segment, 0));
+                works.len() - 1
+            });
+            works[place].1 += segment.range.len();
+            places.push(place);
+        }
         let work = Work {
             plan: &plan,
+            stores,
             observer,
-            claims: Mutex::new(vec![Claim::Open; plan.segments.len()]),
-            results: Mutex::new((0..plan.segments.len()).map(|_| None).collect()),
+            claims: Mutex::new(vec![Claim::Open; works.len()]),
+            results: Mutex::new((0..works.len()).map(|_| None).collect()),
+            segments: works,
             failure: Mutex::new(None),
             stop: AtomicBool::new(false),
             done: AtomicU32::new(0),
+            found: AtomicU32::new(0),
             total: self.video.frames(),
         };
-        let workers = options.workers.clamp(1, plan.segments.len().max(1));
+        let workers = options.workers.clamp(1, work.segments.len().max(1));
         let audio = std::thread::scope(|scope| {
             let audio = scope.spawn(|| {
                 let stopped = || work.stop.load(Ordering::Relaxed) || observer.cancelled();
-                self.sound(&stopped).map_err(|error| work.fail(error)).ok()
+                self.kept_sound(&plan.audio, &stores.vault, &stopped).map_err(|error| work.fail(error)).ok()
             });
             for _ in 0..workers {
                 scope.spawn(|| work.run(self.composition.composer()));
             }
             audio.join()
         });
-        let failure = work.failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let failure = work.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = failure {
             return Err(error);
         }
         let Ok(Some(audio)) = audio else {
             return Err(RenderError::Check("mixing the sound panicked".into()));
         };
-        let segments = work.results.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let segments: Option<Vec<EncodedSegment>> = segments.into_iter().collect();
-        let segments = segments.ok_or_else(|| RenderError::Check("a segment is missing".into()))?;
-        Ok(Rendered { plan, segments, audio, locale: self.video.locale.clone(), frames: self.video.frames() })
+        let made = work.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let made: Option<Vec<Outcome>> = made.into_iter().collect();
+        let made = made.ok_or_else(|| RenderError::Check("a segment is missing".into()))?;
+        let new = made.iter().filter(|outcome| !outcome.found).count();
+        let segments = places.iter().map(|place| made[*place].segment.clone()).collect();
+        Ok(Rendered {
+            distinct: made.len(),
+            new,
+            plan,
+            segments,
+            audio,
+            locale: self.video.locale.clone(),
+            frames: self.video.frames(),
+        })
     }
 }
+
+/// How long is waited at a time for what others make, before it is asked whether to go on.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Claim {
@@ -194,39 +282,113 @@ enum Claim {
     Taken,
 }
 
+/// An encoded segment, and whether it was there before.
+struct Outcome {
+    segment: Arc<EncodedSegment>,
+    found: bool,
+}
+
 /// What the workers of one render share.
 struct Work<'a> {
     plan: &'a Plan,
+    stores: &'a Stores,
     observer: &'a dyn Observer,
+    /// The distinct segments in order of showing, each with the frames that it shows in all its places.
+    segments: Vec<(&'a Segment, u32)>,
     claims: Mutex<Vec<Claim>>,
-    results: Mutex<Vec<Option<EncodedSegment>>>,
+    results: Mutex<Vec<Option<Outcome>>>,
     failure: Mutex<Option<RenderError>>,
     stop: AtomicBool,
     done: AtomicU32,
+    found: AtomicU32,
     total: u32,
 }
 
-impl Work<'_> {
-    fn run(&self, mut composer: Composer) {
-        let mut last = None;
+impl<'a> Work<'a> {
+    fn run(&self, mut composer: Composer<'_>) {
+        let (mut last, mut composed) = (None, None);
+        let mut busy: Vec<(usize, Waiting<'a>)> = Vec::new();
         while let Some(index) = self.claim(last) {
-            if last.is_none_or(|last| last + 1 != index) {
-                composer.forget();
-            }
-            // A panic in one segment must not leave the others working for nothing.
-            let segment = &self.plan.segments[index];
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.segment(segment, &mut composer)))
-                .unwrap_or_else(|_| Err(RenderError::Check(format!("segment {index} panicked"))));
-            match outcome {
-                Ok(segment) => {
-                    if let Ok(mut results) = self.results.lock() {
-                        results[index] = Some(segment);
-                    }
-                }
-                Err(error) => self.fail(error),
-            }
             last = Some(index);
+            if let Some(waiting) = self.take(index, None, &mut composer, &mut composed) {
+                // Someone else makes it: there is other work meanwhile.
+                busy.push((index, waiting));
+            }
         }
+        for (index, waiting) in busy {
+            let mut waiting = Some(waiting);
+            while let Some(still) = waiting.take() {
+                if self.stopped() {
+                    self.fail(RenderError::Cancelled);
+                    return;
+                }
+                waiting = self.take(index, Some(still), &mut composer, &mut composed);
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.observer.cancelled()
+    }
+
+    /// Finds or makes one segment; gives back the wait when someone else is making it.
+    fn take(
+        &self,
+        index: usize,
+        waiting: Option<Waiting<'a>>,
+        composer: &mut Composer<'_>,
+        composed: &mut Option<usize>,
+    ) -> Option<Waiting<'a>> {
+        let (segment, frames) = self.segments[index];
+        let (vault, key) = (&self.stores.vault, segment.key.digest());
+        let mut lookup = match waiting {
+            Some(waiting) => waiting.wait(PAUSE),
+            None => vault.begin(key),
+        };
+        loop {
+            match lookup {
+                Lookup::Busy(waiting) => return Some(waiting),
+                Lookup::Found(bytes) => {
+                    let known = EncodedSegment::from_bytes(&bytes)
+                        .filter(|known| known.frames() == segment.range.len());
+                    if let Some(known) = known {
+                        self.found.fetch_add(frames, Ordering::Relaxed);
+                        self.advance(frames);
+                        self.settle(index, Outcome { segment: Arc::new(known), found: true });
+                        return None;
+                    }
+                    vault.distrust(key);
+                    lookup = vault.begin(key);
+                }
+                Lookup::Mine(turn) => {
+                    if composed.is_none_or(|before| before + 1 != index) {
+                        composer.forget();
+                    }
+                    *composed = Some(index);
+                    // A panic in one segment must not leave the others working for nothing.
+                    let made = catch_unwind(AssertUnwindSafe(|| self.make(segment, frames, composer)))
+                        .unwrap_or_else(|_| Err(RenderError::Check(format!("segment {index} panicked"))));
+                    match made {
+                        Ok(made) => {
+                            turn.keep(made.to_bytes().into());
+                            self.settle(index, Outcome { segment: Arc::new(made), found: false });
+                        }
+                        Err(error) => self.fail(error),
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn settle(&self, index: usize, outcome: Outcome) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(outcome);
+    }
+
+    fn advance(&self, frames: u32) {
+        let done = self.done.fetch_add(frames, Ordering::Relaxed) + frames;
+        let found = self.found.load(Ordering::Relaxed);
+        self.observer.progress(Progress { done, found, total: self.total });
     }
 
     /// Ends the render. Of several failures the first is told, but "cancelled" only when there is no other.
@@ -265,17 +427,27 @@ impl Work<'_> {
         Some(index)
     }
 
-    fn segment(&self, segment: &Segment, composer: &mut Composer) -> Result<EncodedSegment, RenderError> {
+    /// Composes and encodes one segment, which shows `frames` frames in all its places together.
+    fn make(
+        &self,
+        segment: &Segment,
+        frames: u32,
+        composer: &mut Composer<'_>,
+    ) -> Result<EncodedSegment, RenderError> {
         let mut encoder = SegmentEncoder::start(self.plan.profile)?;
+        composer.begin(&self.stores.plates, &segment.plates);
         for frame in segment.range.start..segment.range.end {
-            if self.stop.load(Ordering::Relaxed) || self.observer.cancelled() {
+            if self.stopped() {
                 return Err(RenderError::Cancelled);
             }
             encoder.push(&*composer.frame(segment.scene, frame)?)?;
-            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-            self.observer.progress(Progress { done, total: self.total });
+            self.advance(1);
         }
-        Ok(encoder.finish()?)
+        composer.end();
+        let made = encoder.finish()?;
+        // Its other places need no work.
+        self.advance(frames - segment.range.len());
+        Ok(made)
     }
 }
 
@@ -285,7 +457,11 @@ pub struct Rendered {
     /// What was rendered.
     pub plan: Plan,
     /// The segments in order of showing.
-    pub segments: Vec<EncodedSegment>,
+    pub segments: Vec<Arc<EncodedSegment>>,
+    /// How many distinct segments there are.
+    pub distinct: usize,
+    /// How many of them had to be encoded; the others were found.
+    pub new: usize,
     /// The sound.
     pub audio: AacTrack,
     /// BCP 47 tag of the sound's language.
@@ -295,6 +471,11 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    /// How many distinct segments were found, encoded before.
+    pub fn reused(&self) -> usize {
+        self.distinct - self.new
+    }
+
     /// Writes an MP4 file with its index first, and reads back that it holds what it should.
     ///
     /// The file is written under another name in the same folder and takes its own only when it is complete, so
@@ -303,7 +484,7 @@ impl Rendered {
     /// # Errors
     /// A file system that refuses; a check that fails.
     pub fn write_mp4(&self, path: &Path) -> Result<u64, RenderError> {
-        let segments: Vec<&EncodedSegment> = self.segments.iter().collect();
+        let segments: Vec<&EncodedSegment> = self.segments.iter().map(Arc::as_ref).collect();
         let movie = Movie {
             profile: self.plan.profile,
             segments: &segments,

@@ -298,7 +298,8 @@ fn layers() {
     let mut golden = Golden::new("layers");
     for (name, layers, frame) in cases() {
         let video = video(vec![scene(layers)]);
-        let prepared = prepare(&video, &Media::default(), &fonts).unwrap();
+        let media = Media::default();
+        let prepared = prepare(&video, &media, &fonts).unwrap();
         golden.check(name, &to_pixmap(&prepared.frame(frame).unwrap().to_rgb()));
     }
     golden.finish();
@@ -314,7 +315,8 @@ fn a_crossfade_shows_both_scenes() {
     let first = scene(vec![layer(rect(WHITE), boxed(0.0, 0.0, 100.0, 96.0))]);
     let video = video(vec![first, second]);
     assert_eq!(video.frames(), 40, "a transition adds and takes no time");
-    let prepared = prepare(&video, &Media::default(), &fonts).unwrap();
+    let media = Media::default();
+    let prepared = prepare(&video, &media, &fonts).unwrap();
     golden.check("crossfade", &to_pixmap(&prepared.frame(24).unwrap().to_rgb()));
     golden.finish();
 }
@@ -328,7 +330,8 @@ fn frames_do_not_depend_on_the_way_there() {
         second.transition =
             Some(Transition { kind: TransitionKind::Crossfade, frames: 5, easing: Easing::Linear });
         let video = video(vec![scene(layers), second]);
-        let prepared = prepare(&video, &Media::default(), &fonts).unwrap();
+        let media = Media::default();
+        let prepared = prepare(&video, &media, &fonts).unwrap();
         let in_order: Vec<_> = prepared.frames().collect::<Result<_, _>>().unwrap();
         for index in (0..video.frames()).rev() {
             assert!(*prepared.frame(index).unwrap() == *in_order[index as usize], "{name}, frame {index}");

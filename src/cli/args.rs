@@ -83,7 +83,89 @@ pub(super) enum Command {
         /// Also writes the captions to this WebVTT file
         #[arg(long, value_name = "FILE")]
         captions: Option<PathBuf>,
+        #[command(flatten)]
+        store: StoreOptions,
     },
+    /// Shows the segments of a viewer's video: which are personal, and which are there already
+    Plan {
+        #[command(flatten)]
+        source: Source,
+        /// Constant rate factor of x264: 1 is best, 50 smallest
+        #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
+              value_parser = clap::value_parser!(u8).range(1..=50))]
+        quality: u8,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        store: StoreOptions,
+    },
+    /// Looks after the store of encoded segments
+    Store {
+        #[command(subcommand)]
+        action: StoreAction,
+        #[command(flatten)]
+        store: StoreOptions,
+    },
+}
+
+/// Where encoded segments are kept.
+#[derive(Args)]
+pub(super) struct StoreOptions {
+    /// The store: a folder, or a URL (s3://bucket/prefix); by default a folder in the user's cache
+    #[arg(long, value_name = "PATH|URL", env = "VIGNETTE_STORE", global = true)]
+    pub store: Option<String>,
+    /// What the store may take on this machine, e.g. 500MB or 20GB
+    #[arg(long, value_name = "SIZE", env = "VIGNETTE_STORE_SIZE", global = true)]
+    pub store_size: Option<Size>,
+    /// Finds and keeps nothing
+    #[arg(long, global = true)]
+    pub no_store: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum StoreAction {
+    /// Tells how many entries there are, and how large they are
+    Stats {
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes what was not used for longest
+    Prune {
+        /// What may stay; nothing when left out
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<Size>,
+    },
+    /// Reads every entry and removes the damaged ones, with exit status 1 if there were any
+    Verify,
+}
+
+/// A number of bytes, as typed: 500MB, 20 GB, 1GiB.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let number: f64 = text[..split].parse().map_err(|_| "expected a size such as 500MB or 20GB")?;
+        let unit = match text[split..].trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1.0,
+            "kb" => 1e3,
+            "mb" => 1e6,
+            "gb" => 1e9,
+            "tb" => 1e12,
+            "kib" => 1024.0,
+            "mib" => f64::from(1 << 20),
+            "gib" => f64::from(1 << 30),
+            "tib" => f64::from(1 << 30) * 1024.0,
+            other => return Err(format!("unknown unit `{other}`; write B, kB, MB, GB, KiB, MiB or GiB")),
+        };
+        Ok(Size((number * unit) as u64))
+    }
 }
 
 /// A template and one viewer.
@@ -178,6 +260,17 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("500MB", 500_000_000), ("1.5 GB", 1_500_000_000), ("2GiB", 2 << 30), ("7", 7)]
+        {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "MB", "-1GB", "5 parsecs"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
     }
 
     #[test]

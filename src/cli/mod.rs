@@ -1,10 +1,12 @@
-//! `vignette`: new, check, schema, render, still, fill.
+//! `vignette`: new, check, schema, fill, still, plan, render, store.
 
 mod args;
 mod data;
 mod new;
 mod output;
+mod plan;
 mod report;
+mod store;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -20,7 +22,7 @@ use vignette::renderer::render::{RenderOptions, discard_partial, write_whole};
 use vignette::templates::video::Video;
 use vignette::{Engine, Error, Template};
 
-use self::args::{Arguments, Command, ProgressStyle, Source};
+use self::args::{Arguments, Command, ProgressStyle, Source, StoreOptions};
 use self::report::{Reporter, tell};
 
 /// Set by an interrupt; a render looks at it between frames.
@@ -84,10 +86,12 @@ fn execute(command: Command) -> Result<(), Stop> {
             print_json(&json)
         }
         Command::Still { source, at, out } => still(&source, &at, &out),
-        Command::Render { source, out, progress, quality, workers, captions } => {
+        Command::Plan { source, quality, json, store } => plan::show(&source, quality, json, &store),
+        Command::Store { action, store } => store::run(&store, &action),
+        Command::Render { source, out, progress, quality, workers, captions, store } => {
             let options =
                 RenderOptions { quality, workers: workers.unwrap_or(RenderOptions::default().workers) };
-            render(&source, &out, progress, &options, captions.as_deref())
+            render(&source, &out, progress, &options, captions.as_deref(), &store)
         }
     }
 }
@@ -181,6 +185,7 @@ fn render(
     progress: ProgressStyle,
     options: &RenderOptions,
     captions: Option<&Path>,
+    store: &StoreOptions,
 ) -> Result<(), Stop> {
     if ending(out).as_deref() != Some("mp4") {
         return Err(Stop::Usage(format!("-o {}: only .mp4 files can be written so far", out.display())));
@@ -195,7 +200,7 @@ fn render(
     let started = Instant::now();
     let reporter = Reporter::new(progress, &INTERRUPTED);
     let tell = |kind: &str, message: &str| reporter.tell(kind, message);
-    let engine = Engine::new()?;
+    let engine = Engine::new()?.with_stores(store::open(store, &tell));
     reporter.stage("filling");
     let template = open(&engine, source, &tell)?;
     let video = fill(&engine, &template, source, &tell)?;
@@ -203,8 +208,9 @@ fn render(
     let prepared = engine.prepare(&template, &video)?;
     warn_of(&prepared.warnings, source.strict, &tell)?;
     reporter.begin(video.frames());
-    let rendered = prepared.render(options, &reporter)?;
+    let rendered = prepared.render(options, engine.stores(), &reporter)?;
     let length = rendered.write_mp4(&target)?;
+    store::tell_troubles(engine.stores(), &tell);
     if let Some((path, target)) = captions {
         let file = webvtt::to_webvtt(&video.captions);
         write_whole(
@@ -218,7 +224,7 @@ fn render(
             |_| Ok(()),
         )?;
     }
-    reporter.finish(out, &video, length, started.elapsed());
+    reporter.finish(out, &video, &rendered, length, started.elapsed());
     Ok(())
 }
 

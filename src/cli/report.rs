@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 use serde_json::json;
-use vignette::renderer::render::{Observer, Progress};
+use vignette::renderer::render::{Observer, Progress, Rendered};
 use vignette::templates::fault::Faults;
 use vignette::templates::video::Video;
 
@@ -74,7 +74,7 @@ impl Reporter {
     }
 
     /// The file is there.
-    pub(super) fn finish(&self, out: &Path, video: &Video, length: u64, took: Duration) {
+    pub(super) fn finish(&self, out: &Path, video: &Video, rendered: &Rendered, length: u64, took: Duration) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -87,6 +87,8 @@ impl Reporter {
                 "seconds": seconds,
                 "frames": video.frames(),
                 "bytes": length,
+                "segments_new": rendered.new,
+                "segments_reused": rendered.reused(),
                 "took_seconds": took.as_secs_f64(),
                 "times_real_time": times,
             });
@@ -95,9 +97,11 @@ impl Reporter {
         }
         // Quiet when piped is about progress; the one line about the result is the result.
         let _ = say(&format!(
-            "{}  {seconds:.3} s  {}  in {:.1} s  {times:.1}x real time",
+            "{}  {seconds:.3} s  {}  {} of {} segments new  in {:.1} s  {times:.1}x real time",
             out.display(),
             bytes(length),
+            rendered.new,
+            rendered.new + rendered.reused(),
             took.as_secs_f64(),
         ));
     }
@@ -119,6 +123,7 @@ impl Observer for Reporter {
                     "event": "progress",
                     "done": progress.done,
                     "total": progress.total,
+                    "found": progress.found,
                     "share": (share * 1000.0).round() / 1000.0,
                 });
                 complain(&line.to_string());

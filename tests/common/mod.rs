@@ -15,9 +15,11 @@ pub fn gallery(name: &str) -> PathBuf {
     root().join("templates/gallery").join(name)
 }
 
-/// The program under test, ready to take arguments.
+/// The program under test, ready to take arguments. It finds nothing that another run made, unless told with `--store`.
 pub fn vignette() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_vignette"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vignette"));
+    command.env("VIGNETTE_STORE", "memory:");
+    command
 }
 
 /// Runs a command that must succeed and gives what it printed.

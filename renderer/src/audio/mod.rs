@@ -7,6 +7,7 @@ mod encode;
 mod limit;
 mod loudness;
 mod mix;
+mod track;
 
 pub use self::decode::{Pcm, decode, decode_heard, probe};
 pub use self::encode::{AacTrack, encode_aac};

@@ -22,6 +22,8 @@ pub(crate) struct Draw<'a> {
     pub origin: [f32; 2],
     /// That corner while nothing moves.
     pub resting: [f32; 2],
+    /// Which of the scene's layers it is, or is part of.
+    pub top: usize,
 }
 
 /// What decides how a draw comes out: two equal values paint the same pixels.
@@ -50,13 +52,16 @@ pub(crate) struct Plan {
 /// Everything of `stage` that shows on `frame`, from the bottom to the top. Groups that only gather are opened.
 pub(crate) fn list(stage: &Stage, frame: u32) -> Vec<Draw<'_>> {
     let mut draws = Vec::with_capacity(stage.actors.len());
-    gather(stage, &stage.actors, frame, [[0.0; 2]; 2], &mut draws);
+    for (top, actor) in stage.actors.iter().enumerate() {
+        gather(stage, std::slice::from_ref(actor), top, frame, [[0.0; 2]; 2], &mut draws);
+    }
     draws
 }
 
 fn gather<'a>(
     stage: &'a Stage,
     actors: &'a [Actor],
+    top: usize,
     frame: u32,
     [origin, resting]: [[f32; 2]; 2],
     draws: &mut Vec<Draw<'a>>,
@@ -74,9 +79,9 @@ fn gather<'a>(
             {
                 let corner = add(resting, actor.corner());
                 let moved = add(add(origin, actor.corner()), pose.offset);
-                gather(stage, children, frame, [moved, corner], draws);
+                gather(stage, children, top, frame, [moved, corner], draws);
             }
-            _ => draws.push(Draw { actor, pose, origin, resting }),
+            _ => draws.push(Draw { actor, pose, origin, resting, top }),
         }
     }
 }
@@ -239,7 +244,7 @@ impl Draw<'_> {
         plan: &Plan,
         stage: &Stage,
         frame: u32,
-        composer: &mut Composer,
+        composer: &mut Composer<'_>,
     ) -> Result<Tile, RenderError> {
         if plan.posed {
             return self.rasterise_posed(stage, frame, composer);
@@ -259,7 +264,7 @@ impl Draw<'_> {
         &self,
         stage: &Stage,
         frame: u32,
-        composer: &mut Composer,
+        composer: &mut Composer<'_>,
     ) -> Result<Tile, RenderError> {
         let mut canvas = match raster::pixmap_for(self.posed_region(stage)) {
             Some(canvas) => canvas,
@@ -327,7 +332,7 @@ fn paint_posed(
     to_canvas: Transform,
     stage: &Stage,
     frame: u32,
-    composer: &mut Composer,
+    composer: &mut Composer<'_>,
 ) -> Result<(), RenderError> {
     let (actor, pose) = (draw.actor, &draw.pose);
     let whole = pose_transform(actor, pose).post_concat(to_canvas);
@@ -390,7 +395,7 @@ fn paint_in_place(
     whole: Transform,
     stage: &Stage,
     frame: u32,
-    composer: &mut Composer,
+    composer: &mut Composer<'_>,
 ) -> Result<(), RenderError> {
     let (actor, pose) = (draw.actor, &draw.pose);
     let (scale, corner) = (whole.sx, [whole.tx, whole.ty]);
@@ -433,7 +438,7 @@ fn paint_upright(
     color: Option<Color>,
     stage: &Stage,
     frame: u32,
-    composer: &mut Composer,
+    composer: &mut Composer<'_>,
 ) -> Result<(), RenderError> {
     let pixels = |length: f32| (length * scale).round().max(1.0) as u32;
     match &actor.content {
@@ -464,7 +469,7 @@ fn paint_upright(
                 let Some(pose) = timeline::pose_at(&child.layer, frame, stage.rate, stage.frames) else {
                     continue;
                 };
-                let draw = Draw { actor: child, pose, origin: [0.0; 2], resting: [0.0; 2] };
+                let draw = Draw { actor: child, pose, origin: [0.0; 2], resting: [0.0; 2], top: 0 };
                 paint_posed(&draw, pixmap, inside, stage, frame, composer)?;
             }
         }

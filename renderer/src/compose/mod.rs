@@ -14,12 +14,11 @@ pub(crate) mod tile;
 mod timeline;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tiny_skia::Pixmap;
-
 use vignette_templates::video::Video;
 
 use self::draw::{Draw, Shown};
@@ -30,12 +29,17 @@ use self::tile::Tile;
 use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
 use crate::media::{ConformSpec, Reader};
-use crate::text::FontLibrary;
+use crate::plan::Plate;
+use crate::plates::{PlateReader, PlateWriter, Plates};
+use crate::text::{FontLibrary, TextLayout};
 
-/// A video whose scenes are ready to compose. Shared by all workers.
-pub struct Composition {
-    stages: Vec<Stage>,
-    transitions: Vec<Option<vignette_templates::video::Transition>>,
+/// A video whose texts are laid out; its scenes are made ready when they are first drawn. Shared by all workers.
+pub struct Composition<'a> {
+    video: &'a Video,
+    media: &'a Media,
+    /// The texts of each scene.
+    texts: Vec<Vec<Arc<TextLayout>>>,
+    stages: Vec<Mutex<Option<Arc<Stage>>>>,
     tiles: Lru<TileKey, Tile>,
     uprights: Lru<UprightKey, Pixmap>,
     costs: Costs,
@@ -48,35 +52,49 @@ pub struct Costs {
     pub convert: AtomicU64,
 }
 
-impl Composition {
-    /// Makes every scene of `video` ready.
+impl<'a> Composition<'a> {
+    /// Lays out every text of `video`. No picture or video is opened before a frame shows it, so that a scene whose
+    /// segments are all at hand costs nothing.
     ///
     /// # Errors
-    /// A layer that cannot be drawn, by its place in the template.
+    /// A text that cannot be laid out, by its place in the template.
     pub fn prepare(
-        video: &Video,
-        media: &Media,
+        video: &'a Video,
+        media: &'a Media,
         fonts: &FontLibrary,
-    ) -> Result<(Composition, Vec<Warning>), RenderError> {
+    ) -> Result<(Composition<'a>, Vec<Warning>), RenderError> {
         let mut warnings = Vec::new();
-        let stages = video
-            .scenes
-            .iter()
-            .enumerate()
-            .map(|(index, scene)| stage::prepare(video, index, scene, media, fonts, &mut warnings))
-            .collect::<Result<_, _>>()?;
-        let transitions = video.scenes.iter().map(|scene| scene.transition).collect();
+        let mut texts = Vec::with_capacity(video.scenes.len());
+        for scene in &video.scenes {
+            let mut laid = Vec::new();
+            stage::lay_out(&scene.layers, &video.locale, fonts, &mut laid, &mut warnings)?;
+            texts.push(laid);
+        }
         // A repeated layer gives the same warning each time.
         let mut told = HashSet::new();
         warnings.retain(|warning: &Warning| told.insert((warning.path.clone(), warning.message.clone())));
         let composition = Composition {
-            stages,
-            transitions,
+            video,
+            media,
+            texts,
+            stages: video.scenes.iter().map(|_| Mutex::new(None)).collect(),
             tiles: Lru::new(TILE_BUDGET),
             uprights: Lru::new(UPRIGHT_BUDGET),
             costs: Costs::default(),
         };
         Ok((composition, warnings))
+    }
+
+    /// Scene `index`, ready to draw.
+    fn stage(&self, index: usize) -> Result<Arc<Stage>, RenderError> {
+        // What is kept behind this lock is whole at every moment, so a panic elsewhere does not spoil it.
+        let mut stage = self.stages[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stage) = &*stage {
+            return Ok(stage.clone());
+        }
+        let ready = Arc::new(stage::prepare(self.video, index, self.media, &self.texts[index])?);
+        *stage = Some(ready.clone());
+        Ok(ready)
     }
 
     /// Where the time went so far.
@@ -93,17 +111,25 @@ impl Composition {
     }
 
     /// A composer of its own for one worker; it keeps decoders and the last frame between calls.
-    pub fn composer(self: &Arc<Self>) -> Composer {
-        Composer { composition: self.clone(), readers: HashMap::new(), scenes: BTreeMap::new() }
+    pub fn composer(&self) -> Composer<'_> {
+        Composer { composition: self, readers: HashMap::new(), scenes: BTreeMap::new(), plates: Vec::new() }
     }
 }
 
 /// Composes frames for one worker. Fastest when asked for frames in order.
-pub struct Composer {
-    composition: Arc<Composition>,
+pub struct Composer<'a> {
+    composition: &'a Composition<'a>,
     /// Open decoders, by actor, with the scene that they are for.
     readers: HashMap<u32, (usize, Reader)>,
     scenes: BTreeMap<usize, SceneMemory>,
+    /// The plates of the segment that is composed.
+    plates: Vec<(Plate, Access)>,
+}
+
+/// A plate that is there, or that is being made.
+enum Access {
+    Read(PlateReader),
+    Write(PlateWriter),
 }
 
 /// What is kept of a scene from one frame to the next.
@@ -115,14 +141,37 @@ struct SceneMemory {
     backdrop: Option<(Vec<Shown>, Arc<I420Frame>)>,
 }
 
-impl Composer {
+impl Composer<'_> {
+    /// Opens the plates of a segment, or begins those that are not there. To be called before its first frame, which must be
+    /// followed by the others in order.
+    pub fn begin(&mut self, plates: &Plates, wanted: &[Plate]) {
+        let size = [self.composition.video.canvas.width, self.composition.video.canvas.height];
+        self.plates.clear();
+        for plate in wanted {
+            let access = match plates.read(&plate.key, plate.range.len(), size) {
+                Some(reader) => Some(Access::Read(reader)),
+                None => plates.write(&plate.key, plate.range.len(), size).map(Access::Write),
+            };
+            self.plates.extend(access.map(|access| (*plate, access)));
+        }
+    }
+
+    /// Keeps the plates that were made since [`Composer::begin`], if the segment was composed to its end.
+    pub fn end(&mut self) {
+        for (_, access) in self.plates.drain(..) {
+            if let Access::Write(writer) = access {
+                writer.finish();
+            }
+        }
+    }
+
     /// The frame that is `frame` frames into scene `scene`, transition included.
     ///
     /// # Errors
-    /// A video asset that stops decoding.
+    /// An asset that cannot be decoded; a layer whose box is beyond the limits.
     pub fn frame(&mut self, scene: usize, frame: u32) -> Result<Arc<I420Frame>, RenderError> {
-        let transition =
-            self.composition.transitions[scene].filter(|transition| scene > 0 && frame < transition.frames);
+        let scenes = &self.composition.video.scenes;
+        let transition = scenes[scene].transition.filter(|transition| scene > 0 && frame < transition.frames);
         let incoming = self.scene_frame(scene, frame)?;
         let Some(transition) = transition else {
             // The outgoing scene will not be asked for again.
@@ -130,7 +179,7 @@ impl Composer {
             self.readers.retain(|_, (index, _)| *index >= scene);
             return Ok(incoming);
         };
-        let outgoing = self.scene_frame(scene - 1, self.composition.stages[scene - 1].frames + frame)?;
+        let outgoing = self.scene_frame(scene - 1, scenes[scene - 1].frames + frame)?;
         // Both ends are left out: the first mixed frame already shows some of the incoming scene.
         let share = (frame + 1) as f32 / (transition.frames + 1) as f32;
         let share = timeline::ease(transition.easing, share).clamp(0.0, 1.0);
@@ -146,9 +195,20 @@ impl Composer {
     }
 
     fn scene_frame(&mut self, scene: usize, frame: u32) -> Result<Arc<I420Frame>, RenderError> {
-        let composition = self.composition.clone();
-        let stage = &composition.stages[scene];
+        let stage = self.composition.stage(scene)?;
+        let stage = &*stage;
         let draws = draw::list(stage, frame);
+        let of = |(plate, _): &(Plate, Access)| plate.scene == scene && plate.range.contains(frame);
+        if let Some(at) = self.plates.iter().position(of) {
+            let (plate, mut access) = self.plates.swap_remove(at);
+            let picture = self.on_plate(stage, &draws, frame, &plate, &mut access);
+            if picture.as_ref().is_ok_and(Option::is_some) {
+                self.plates.push((plate, access));
+            }
+            if let Some(picture) = picture? {
+                return Ok(Arc::new(picture));
+            }
+        }
         let shown: Vec<Shown> = draws.iter().map(|draw| draw.shown(stage, frame)).collect();
         let mut memory = self.scenes.remove(&scene).unwrap_or_default();
         if let Some((last, picture)) = &memory.last
@@ -184,6 +244,37 @@ impl Composer {
         Ok(picture)
     }
 
+    /// The frame, laid over its plate: that of another viewer, or one that is made with it. `None` when the plate turns out to
+    /// be damaged.
+    fn on_plate(
+        &mut self,
+        stage: &Stage,
+        draws: &[Draw<'_>],
+        frame: u32,
+        plate: &Plate,
+        access: &mut Access,
+    ) -> Result<Option<I420Frame>, RenderError> {
+        let own = draws.partition_point(|draw| draw.top < plate.layers);
+        let mut picture = match access {
+            Access::Read(reader) => match reader.frame(frame - plate.range.start) {
+                Some(picture) => picture,
+                None => return Ok(None),
+            },
+            Access::Write(writer) => {
+                let mut below = self.base(stage, &SceneMemory::default(), &draws[..own])?;
+                for draw in &draws[..own] {
+                    self.lay(stage, draw, frame, &mut below)?;
+                }
+                writer.push(&below);
+                below
+            }
+        };
+        for draw in &draws[own..] {
+            self.lay(stage, draw, frame, &mut picture)?;
+        }
+        Ok(Some(picture))
+    }
+
     /// What the layers that are still to be laid go on top of.
     fn base(
         &self,
@@ -195,7 +286,7 @@ impl Composer {
             Some((_, picture)) => (**picture).clone(),
             // A video that covers everything is copied over in full: nothing below it needs painting.
             None if draws.first().is_some_and(|draw| draw.covers(stage)) => {
-                I420Frame::new(stage.width, stage.height)
+                I420Frame::of_any(stage.width, stage.height)
             }
             None => I420Frame::filled(stage.width, stage.height, stage.background),
         })

@@ -8,7 +8,7 @@ use svgtypes::{SimplePathSegment, SimplifyingPathParser};
 use tiny_skia::{Path, PathBuilder, Transform};
 use vignette_templates::blob::{Blob, Digest};
 use vignette_templates::time::FrameRate;
-use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, Scene, TextFit, Video};
+use vignette_templates::video::{AssetKind, Fit, Layer, LayerKind, TextFit, Video};
 
 use super::raster::{self, Shape};
 use super::timeline;
@@ -111,7 +111,7 @@ pub(crate) struct Actor {
 /// What an actor draws.
 pub(crate) enum Content {
     Shape(Shape),
-    Text(Box<TextLayout>),
+    Text(Arc<TextLayout>),
     Picture { picture: Arc<Picture>, fit: Fit, focus: [f32; 2] },
     Clip { clip: VideoClip, fit: Fit, focus: [f32; 2] },
     Group(Vec<Actor>),
@@ -125,20 +125,50 @@ const LARGEST_BOX: f32 = 4.0 * 3840.0 * 2160.0;
 /// The most video layers of one scene: each may hold a decoder of its own.
 const MOST_CLIPS: usize = 32;
 
-/// Makes `scene` ready. Layers that cannot be drawn as asked are told in `warnings`.
+/// Lays out the texts of a scene, in the order in which its layers stand. What cannot be drawn as asked is told in `warnings`.
 ///
 /// # Errors
-/// A layer whose text cannot be laid out, or whose box is beyond the limits.
+/// A layer whose text cannot be laid out.
+pub(crate) fn lay_out(
+    layers: &[Layer],
+    locale: &str,
+    fonts: &FontLibrary,
+    texts: &mut Vec<Arc<TextLayout>>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), RenderError> {
+    for layer in layers {
+        match &layer.kind {
+            LayerKind::Group { layers } => lay_out(layers, locale, fonts, texts, warnings)?,
+            LayerKind::Text(block) => {
+                let placement = &layer.placement;
+                let layout = text::layout(fonts, block, placement.width, placement.height, locale)
+                    .map_err(|error| RenderError::layer(Place::layer(&layer.path), error.to_string()))?;
+                if !layout.missing.is_empty() {
+                    warnings.push(Warning::missing_glyphs(&layer.path, &layout.missing));
+                }
+                if layout.overflow && block.fit != TextFit::None {
+                    warnings.push(Warning::overflow(&layer.path));
+                }
+                texts.push(Arc::new(layout));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes scene `index` ready: opens its pictures and videos. `texts` is what [`lay_out`] gave for it.
+///
+/// # Errors
+/// An asset that cannot be decoded; a layer whose box is beyond the limits.
 pub(crate) fn prepare(
     video: &Video,
     index: usize,
-    scene: &Scene,
     media: &Media,
-    fonts: &FontLibrary,
-    warnings: &mut Vec<Warning>,
+    texts: &[Arc<TextLayout>],
 ) -> Result<Stage, RenderError> {
-    let canvas = &video.canvas;
-    let mut preparation = Preparation { video, media, fonts, warnings, clips: 0, clip_area: 0.0 };
+    let (canvas, scene) = (&video.canvas, &video.scenes[index]);
+    let mut preparation = Preparation { video, media, texts: texts.iter(), clips: 0, clip_area: 0.0 };
     let parent = [canvas.width as f32, canvas.height as f32];
     Ok(Stage {
         index,
@@ -154,8 +184,7 @@ pub(crate) fn prepare(
 struct Preparation<'a> {
     video: &'a Video,
     media: &'a Media,
-    fonts: &'a FontLibrary,
-    warnings: &'a mut Vec<Warning>,
+    texts: std::slice::Iter<'a, Arc<TextLayout>>,
     /// Video layers so far, and the area of their boxes.
     clips: usize,
     clip_area: f32,
@@ -223,18 +252,12 @@ impl Preparation<'_> {
                     path.ok_or_else(|| RenderError::layer(place(), "its path is beyond all bounds".into()))?;
                 Content::Shape(Shape { path, fill: fill.clone(), stroke: *stroke, size })
             }
-            LayerKind::Text(block) => {
-                let layout =
-                    text::layout(self.fonts, block, placement.width, placement.height, &self.video.locale)
-                        .map_err(|error| RenderError::layer(place(), error.to_string()))?;
-                if !layout.missing.is_empty() {
-                    self.warnings.push(Warning::missing_glyphs(&layer.path, &layout.missing));
-                }
-                if layout.overflow && block.fit != TextFit::None {
-                    self.warnings.push(Warning::overflow(&layer.path));
-                }
+            LayerKind::Text(_) => {
+                let layout = self.texts.next().ok_or_else(|| {
+                    RenderError::layer(place(), "its text was not laid out before it was drawn".into())
+                })?;
                 size = layout.box_size();
-                Content::Text(Box::new(layout))
+                Content::Text(layout.clone())
             }
             LayerKind::Image { asset, fit, focus } => {
                 let picture = self.asset(layer, asset, |media, blob| media.picture(blob))?;

@@ -550,6 +550,13 @@ impl Reader {
         let buffer = sample.buffer().ok_or_else(|| broken(&"a frame without pixels"))?;
         let turn = self.shared.orientation;
         let (width, height) = turn.turned(self.place.width, self.place.height);
+        let crop = turn.untouched(self.place.crop, &self.shared.info, &info);
+        if is_as_wanted(&info, width, height) && crop == [0, 0, width as i32, height as i32] {
+            let source = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info)
+                .map_err(|error| broken(&error))?;
+            let frame = packed(|plane| source.plane_data(plane).ok(), source.plane_stride(), width, height);
+            return Ok(turn.apply(frame.ok_or_else(|| broken(&"a plane that cannot be read"))?));
+        }
         let converter = match self.converter.take() {
             Some((known, converter)) if known == info => &mut self.converter.insert((known, converter)).1,
             _ => {
@@ -564,7 +571,6 @@ impl Reader {
                     ))
                     .build()
                     .map_err(|error| broken(&error))?;
-                let crop = turn.untouched(self.place.crop, &self.shared.info, &info);
                 let mut config = gst_video::VideoConverterConfig::new();
                 config.set_threads(1);
                 config.set_resampler_method(gst_video::VideoResamplerMethod::Cubic);
@@ -584,18 +590,44 @@ impl Reader {
         let mut target = gst_video::VideoFrame::from_buffer_writable(target, &output)
             .map_err(|_| broken(&"no room for the frame"))?;
         converter.frame_ref(&source, &mut target.as_mut_video_frame_ref());
-        let mut frame = I420Frame::new(width, height);
-        for (plane, packed) in [&mut frame.y, &mut frame.u, &mut frame.v].into_iter().enumerate() {
-            let plane = plane as u32;
-            let stride = target.plane_stride()[plane as usize] as usize;
-            let row_length = if plane == 0 { width } else { width.div_ceil(2) } as usize;
-            let data = target.plane_data(plane).map_err(|error| broken(&error))?;
-            for (row, packed) in data.chunks(stride).zip(packed.chunks_exact_mut(row_length)) {
-                packed.copy_from_slice(&row[..row_length]);
-            }
-        }
+        let frame = packed(|plane| target.plane_data(plane).ok(), target.plane_stride(), width, height);
+        let frame = frame.ok_or_else(|| broken(&"a plane that cannot be read"))?;
         Ok(turn.apply(frame))
     }
+}
+
+/// Whether decoded frames are what the compositor takes, so that nothing need be converted.
+fn is_as_wanted(info: &gst_video::VideoInfo, width: u32, height: u32) -> bool {
+    let colorimetry = info.colorimetry();
+    info.format() == gst_video::VideoFormat::I420
+        && (info.width(), info.height()) == (width, height)
+        && info.interlace_mode() == gst_video::VideoInterlaceMode::Progressive
+        && colorimetry.range() == gst_video::VideoColorRange::Range16_235
+        && colorimetry.matrix() == gst_video::VideoColorMatrix::Bt709
+}
+
+/// Three planes with rows of any stride as a frame whose rows are packed.
+fn packed<'a>(
+    plane: impl Fn(u32) -> Option<&'a [u8]>,
+    strides: &[i32],
+    width: u32,
+    height: u32,
+) -> Option<I420Frame> {
+    let mut frame = I420Frame::of_any(width, height);
+    for (index, packed) in [&mut frame.y, &mut frame.u, &mut frame.v].into_iter().enumerate() {
+        let stride = usize::try_from(*strides.get(index)?).ok()?;
+        let row_length = if index == 0 { width } else { width.div_ceil(2) } as usize;
+        let data = plane(index as u32)?;
+        if stride == row_length {
+            let whole = data.get(..packed.len())?;
+            packed.copy_from_slice(whole);
+            continue;
+        }
+        for (row, packed) in data.chunks(stride).zip(packed.chunks_exact_mut(row_length)) {
+            packed.copy_from_slice(row.get(..row_length)?);
+        }
+    }
+    Some(frame)
 }
 
 /// How a stored picture is turned to stand upright: mirrored left to right first, then turned clockwise.

@@ -147,6 +147,12 @@ impl FontLibrary {
         self.inner.identity
     }
 
+    /// A name for the engine's own fonts alone. A text that uses a template's font names it by its digest, and no text
+    /// finds such a font otherwise, so this and the text decide what is drawn.
+    pub fn own_identity(&self) -> Digest {
+        Digest(*self.inner.sums.finalize().as_bytes())
+    }
+
     pub(super) fn glyphs(&self) -> &GlyphCache {
         &self.inner.shared.glyphs
     }
