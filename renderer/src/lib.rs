@@ -17,5 +17,6 @@ pub mod media;
 pub mod package;
 pub mod plan;
 pub mod render;
+pub mod scale;
 pub mod segment;
 pub mod text;

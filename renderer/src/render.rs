@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use vignette_templates::video::{AssetKind, Video};
+use vignette_templates::video::{AssetKind, Cue, Video};
 
 use crate::audio::{self, AacTrack};
 use crate::compose::{Composer, Composition, Costs, Media};
 use crate::encode::{SegmentEncoder, VideoProfile};
 use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
+use crate::package::facts::{self, Kind};
+use crate::package::folder::{self, HlsMovie, HlsRung};
+use crate::package::fragmented::Fragmented;
 use crate::package::mp4::{self, Movie, Mp4Error};
 use crate::plan::{self, Plan, Segment};
 use crate::segment::EncodedSegment;
@@ -321,6 +324,76 @@ impl Rendered {
             },
             |bytes| self.check(bytes),
         )
+    }
+
+    /// Writes an MP4 file of fragments, one for each segment, and reads back that it holds what it should; otherwise as
+    /// [`write_mp4`](Self::write_mp4). Who sends a video while it is still being made uses [`Fragmented`] itself.
+    ///
+    /// # Errors
+    /// A file system that refuses; a check that fails.
+    pub fn write_fragmented(&self, path: &Path) -> Result<u64, RenderError> {
+        let config = self.segments.first().map(|segment| segment.config.as_slice()).unwrap_or_default();
+        let put = |out: &mut BufWriter<fs::File>, bytes: &[u8]| {
+            out.write_all(bytes)
+                .map_err(|error| RenderError::io(format!("cannot write {}", path.display()), error))
+        };
+        write_whole(
+            path,
+            |out| {
+                let (mut file, header) = Fragmented::begin(
+                    self.plan.profile,
+                    config,
+                    Some(&self.audio),
+                    &self.locale,
+                    self.frames,
+                );
+                put(out, &header)?;
+                for segment in &self.segments {
+                    put(out, &file.segment(segment).map_err(folder::fault)?)?;
+                }
+                put(out, &file.end().map_err(folder::fault)?)
+            },
+            |bytes| self.check_fragments(bytes),
+        )
+    }
+
+    /// Writes an HLS presentation of this one size into `folder`, with `captions` if there are any; see
+    /// [`write_hls`](folder::write_hls), which also takes several sizes. Returns the bytes of all its files.
+    ///
+    /// # Errors
+    /// A file system that refuses; a check that fails.
+    pub fn write_hls(&self, folder: &Path, captions: &[Cue]) -> Result<u64, RenderError> {
+        let profile = self.plan.profile;
+        let name = format!("v{}", profile.width.min(profile.height));
+        let rung = HlsRung { name: &name, plan: &self.plan, segments: &self.segments };
+        let movie = HlsMovie { rungs: &[rung], audio: Some(&self.audio), captions, locale: &self.locale };
+        folder::write_hls(folder, &movie)
+    }
+
+    /// Whether a file of fragments adds up to what was rendered.
+    fn check_fragments(&self, file: &[u8]) -> Result<(), RenderError> {
+        let tracks = facts::read_facts(file).map_err(|damage| RenderError::Check(damage.to_string()))?;
+        let rate = self.plan.profile.frame_rate;
+        let (mut pictures, mut sound) = (None, None);
+        for track in &tracks {
+            match track.kind {
+                Kind::Video => pictures = Some((track.samples, track.ticks)),
+                Kind::Audio => sound = Some(track.played()),
+            }
+        }
+        let expected = (u64::from(self.frames), u64::from(self.frames) * u64::from(rate.den()));
+        if pictures != Some(expected) {
+            return Err(RenderError::Check(format!(
+                "frames and ticks of pictures are {pictures:?} instead of {expected:?}"
+            )));
+        }
+        if sound != Some(self.audio.length) {
+            return Err(RenderError::Check(format!(
+                "{sound:?} samples of sound instead of {}",
+                self.audio.length
+            )));
+        }
+        Ok(())
     }
 
     /// Whether a file's own index agrees with what was rendered.
