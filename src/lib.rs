@@ -32,9 +32,10 @@ pub use vignette_templates as templates;
 
 use generators::GenerateError;
 use renderer::compose::Media;
+use renderer::encode::VideoProfile;
 use renderer::error::RenderError;
 use renderer::media::MediaError;
-use renderer::plan::{Plan, plan};
+use renderer::plan::{Plan, plan, plan_for};
 use renderer::render::{Prepared, Stores, prepare};
 use renderer::store::{Lookup, StoreError, Vault};
 use renderer::text::{FontError, FontLibrary};
@@ -207,6 +208,11 @@ impl Engine {
     /// The video's segments and their names, without opening any of its files.
     pub fn plan(&self, video: &Video, quality: u8) -> Plan {
         plan(video, &self.fonts, quality)
+    }
+
+    /// The same for another size or quality; see [`Prepared::render_plans`].
+    pub fn plan_for(&self, video: &Video, profile: VideoProfile) -> Plan {
+        plan_for(video, &self.fonts, profile)
     }
 
     /// Loads the video's fonts and lays out its texts.

@@ -18,6 +18,7 @@ pub mod package;
 pub mod plan;
 pub mod plates;
 pub mod render;
+pub mod scale;
 pub mod segment;
 pub mod store;
 pub mod text;

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::time::FrameRange;
-use vignette_templates::video::{Layer, LayerKind, Scene, Transition, Video};
+use vignette_templates::video::{Canvas, Layer, LayerKind, Scene, Transition, Video};
 
 use self::canonical::{Naming, shows_in};
 use crate::encode::VideoProfile;
@@ -100,11 +100,15 @@ const FIRST_SEGMENT_PART: u64 = 2;
 /// A cut that would leave a piece shorter than this many frames is not made: a key frame costs more than sharing it saves.
 const SHORTEST_FRAMES: u32 = 6;
 
-/// Cuts `video` into segments and names them.
+/// Cuts `video` into segments and names them, at the canvas' own size.
 pub fn plan(video: &Video, fonts: &FontLibrary, quality: u8) -> Plan {
+    let Canvas { width, height, frame_rate, .. } = video.canvas;
+    plan_for(video, fonts, VideoProfile { width, height, frame_rate, quality })
+}
+
+/// Cuts `video` into segments, as for every profile, and names them; a `profile` of another size has the frames scaled.
+pub fn plan_for(video: &Video, fonts: &FontLibrary, profile: VideoProfile) -> Plan {
     let canvas = video.canvas;
-    let profile =
-        VideoProfile { width: canvas.width, height: canvas.height, frame_rate: canvas.frame_rate, quality };
     let rate = canvas.frame_rate;
     let longest =
         rate.frames_in(vignette_templates::time::Time::from_seconds(LONGEST_SECONDS as i64)).max(1) as u32;

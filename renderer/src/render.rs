@@ -10,16 +10,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vignette_templates::blob::Digest;
-use vignette_templates::video::{AssetKind, Video};
+use vignette_templates::video::{AssetKind, Cue, Video};
 
 use crate::audio::{self, AacTrack};
 use crate::compose::{Composer, Composition, Costs, Media};
 use crate::encode::{SegmentEncoder, VideoProfile};
 use crate::error::{Place, RenderError, Warning};
 use crate::frame::I420Frame;
+use crate::package::facts::{self, Kind};
+use crate::package::folder::{self, HlsMovie, HlsRung};
+use crate::package::fragmented::Fragmented;
 use crate::package::mp4::{self, Movie, Mp4Error};
 use crate::plan::{self, Plan, Segment};
 use crate::plates::Plates;
+use crate::scale::Scaler;
 use crate::segment::EncodedSegment;
 use crate::store::{Lookup, Vault, Waiting};
 use crate::text::FontLibrary;
@@ -213,36 +217,74 @@ impl Prepared<'_> {
         stores: &Stores,
         observer: &dyn Observer,
     ) -> Result<Rendered, RenderError> {
-        let plan = self.plan(options.quality);
+        let plans = [self.plan(options.quality)];
+        let [rendered] =
+            <[Rendered; 1]>::try_from(self.render_plans(&plans, options.workers, stores, observer)?)
+                .map_err(|_| RenderError::Check("one plan gave more than one video".into()))?;
+        Ok(rendered)
+    }
+
+    /// The same for several sizes or qualities of the video at once, each frame composed once for all of them. A plan whose size is
+    /// not the canvas' has the frames scaled down.
+    ///
+    /// # Errors
+    /// As [`Prepared::render`]; plans that are not of this video.
+    pub fn render_plans(
+        &self,
+        plans: &[Plan],
+        workers: usize,
+        stores: &Stores,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Rendered>, RenderError> {
+        let Some(first) = plans.first() else { return Ok(Vec::new()) };
+        let same = |plan: &Plan| {
+            plan.audio == first.audio
+                && plan.segments.len() == first.segments.len()
+                && plan
+                    .segments
+                    .iter()
+                    .zip(&first.segments)
+                    .all(|(a, b)| (a.scene, a.range) == (b.scene, b.range))
+        };
+        if !plans.iter().all(same) {
+            return Err(RenderError::Check("the plans are not of one video".into()));
+        }
         let mut distinct: HashMap<Digest, usize> = HashMap::new();
-        let mut works: Vec<(&Segment, u32)> = Vec::new();
-        let mut places = Vec::with_capacity(plan.segments.len());
-        for segment in &plan.segments {
+        let mut items: Vec<Item> = Vec::new();
+        let mut places = Vec::with_capacity(first.segments.len());
+        for (index, segment) in first.segments.iter().enumerate() {
             let place = *distinct.entry(*segment.key.digest()).or_insert_with(|| {
-                works.push((segment, 0));
-                works.len() - 1
+                items.push(Item {
+                    index,
+                    frames: 0,
+                    settled: AtomicU32::new(0),
+                    made: AtomicBool::new(false),
+                });
+                items.len() - 1
             });
-            works[place].1 += segment.range.len();
+            items[place].frames += segment.range.len();
             places.push(place);
         }
+        let canvas = self.video.canvas;
         let work = Work {
-            plan: &plan,
+            plans,
+            canvas: [canvas.width, canvas.height],
             stores,
             observer,
-            claims: Mutex::new(vec![Claim::Open; works.len()]),
-            results: Mutex::new((0..works.len()).map(|_| None).collect()),
-            segments: works,
+            claims: Mutex::new(vec![Claim::Open; items.len()]),
+            results: Mutex::new(plans.iter().map(|_| items.iter().map(|_| None).collect()).collect()),
+            items,
             failure: Mutex::new(None),
             stop: AtomicBool::new(false),
             done: AtomicU32::new(0),
             found: AtomicU32::new(0),
             total: self.video.frames(),
         };
-        let workers = options.workers.clamp(1, work.segments.len().max(1));
+        let workers = workers.clamp(1, work.items.len().max(1));
         let audio = std::thread::scope(|scope| {
             let audio = scope.spawn(|| {
-                let stopped = || work.stop.load(Ordering::Relaxed) || observer.cancelled();
-                self.kept_sound(&plan.audio, &stores.vault, &stopped).map_err(|error| work.fail(error)).ok()
+                let stopped = || work.stopped();
+                self.kept_sound(&first.audio, &stores.vault, &stopped).map_err(|error| work.fail(error)).ok()
             });
             for _ in 0..workers {
                 scope.spawn(|| work.run(self.composition.composer()));
@@ -256,20 +298,23 @@ impl Prepared<'_> {
         let Ok(Some(audio)) = audio else {
             return Err(RenderError::Check("mixing the sound panicked".into()));
         };
-        let made = work.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let made: Option<Vec<Outcome>> = made.into_iter().collect();
-        let made = made.ok_or_else(|| RenderError::Check("a segment is missing".into()))?;
-        let new = made.iter().filter(|outcome| !outcome.found).count();
-        let segments = places.iter().map(|place| made[*place].segment.clone()).collect();
-        Ok(Rendered {
-            distinct: made.len(),
-            new,
-            plan,
-            segments,
-            audio,
-            locale: self.video.locale.clone(),
-            frames: self.video.frames(),
-        })
+        let audio = Arc::new(audio);
+        let results = work.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Vec::with_capacity(plans.len());
+        for (plan, made) in plans.iter().zip(results) {
+            let made: Option<Vec<Outcome>> = made.into_iter().collect();
+            let made = made.ok_or_else(|| RenderError::Check("a segment is missing".into()))?;
+            all.push(Rendered {
+                plan: plan.clone(),
+                segments: places.iter().map(|place| made[*place].segment.clone()).collect(),
+                distinct: made.len(),
+                new: made.iter().filter(|outcome| !outcome.found).count(),
+                audio: audio.clone(),
+                locale: self.video.locale.clone(),
+                frames: self.video.frames(),
+            });
+        }
+        Ok(all)
     }
 }
 
@@ -288,15 +333,37 @@ struct Outcome {
     found: bool,
 }
 
+/// A distinct segment.
+struct Item {
+    /// The first of its places among the plan's segments.
+    index: usize,
+    /// Frames that it shows in all its places.
+    frames: u32,
+    /// For how many plans it is there.
+    settled: AtomicU32,
+    /// Whether its frames were counted while they were made.
+    made: AtomicBool,
+}
+
+/// A wait for someone else who makes item and plan of these numbers.
+struct Deferred<'a> {
+    item: usize,
+    plan: usize,
+    waiting: Waiting<'a>,
+}
+
 /// What the workers of one render share.
 struct Work<'a> {
-    plan: &'a Plan,
+    /// The same segments for each size.
+    plans: &'a [Plan],
+    canvas: [u32; 2],
     stores: &'a Stores,
     observer: &'a dyn Observer,
-    /// The distinct segments in order of showing, each with the frames that it shows in all its places.
-    segments: Vec<(&'a Segment, u32)>,
+    /// In order of showing.
+    items: Vec<Item>,
     claims: Mutex<Vec<Claim>>,
-    results: Mutex<Vec<Option<Outcome>>>,
+    /// By plan, then by item.
+    results: Mutex<Vec<Vec<Option<Outcome>>>>,
     failure: Mutex<Option<RenderError>>,
     stop: AtomicBool,
     done: AtomicU32,
@@ -307,82 +374,98 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn run(&self, mut composer: Composer<'_>) {
         let (mut last, mut composed) = (None, None);
-        let mut busy: Vec<(usize, Waiting<'a>)> = Vec::new();
-        while let Some(index) = self.claim(last) {
-            last = Some(index);
-            if let Some(waiting) = self.take(index, None, &mut composer, &mut composed) {
-                // Someone else makes it: there is other work meanwhile.
-                busy.push((index, waiting));
-            }
+        let mut deferred: Vec<Deferred<'a>> = Vec::new();
+        while let Some(item) = self.claim(last) {
+            last = Some(item);
+            let lookups = (0..self.plans.len())
+                .map(|plan| (plan, self.stores.vault.begin(self.segment(plan, item).key.digest())));
+            // What someone else makes is left for the end: there is other work meanwhile.
+            deferred.extend(self.take(item, lookups.collect(), &mut composer, &mut composed));
         }
-        for (index, waiting) in busy {
-            let mut waiting = Some(waiting);
-            while let Some(still) = waiting.take() {
-                if self.stopped() {
-                    self.fail(RenderError::Cancelled);
-                    return;
-                }
-                waiting = self.take(index, Some(still), &mut composer, &mut composed);
+        while let Some(Deferred { item, plan, waiting }) = deferred.pop() {
+            if self.stopped() {
+                self.fail(RenderError::Cancelled);
+                return;
             }
+            let lookup = waiting.wait(PAUSE);
+            deferred.extend(self.take(item, vec![(plan, lookup)], &mut composer, &mut composed));
         }
+    }
+
+    fn segment(&self, plan: usize, item: usize) -> &'a Segment {
+        &self.plans[plan].segments[self.items[item].index]
     }
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.observer.cancelled()
     }
 
-    /// Finds or makes one segment; gives back the wait when someone else is making it.
+    /// Takes what was found of an item and makes what is to be made, each plan by its lookup; gives back what someone else is
+    /// making.
     fn take(
         &self,
-        index: usize,
-        waiting: Option<Waiting<'a>>,
+        item: usize,
+        lookups: Vec<(usize, Lookup<'a>)>,
         composer: &mut Composer<'_>,
         composed: &mut Option<usize>,
-    ) -> Option<Waiting<'a>> {
-        let (segment, frames) = self.segments[index];
-        let (vault, key) = (&self.stores.vault, segment.key.digest());
-        let mut lookup = match waiting {
-            Some(waiting) => waiting.wait(PAUSE),
-            None => vault.begin(key),
-        };
-        loop {
-            match lookup {
-                Lookup::Busy(waiting) => return Some(waiting),
-                Lookup::Found(bytes) => {
-                    let known = EncodedSegment::from_bytes(&bytes)
-                        .filter(|known| known.frames() == segment.range.len());
-                    if let Some(known) = known {
-                        self.found.fetch_add(frames, Ordering::Relaxed);
-                        self.advance(frames);
-                        self.settle(index, Outcome { segment: Arc::new(known), found: true });
-                        return None;
-                    }
-                    vault.distrust(key);
-                    lookup = vault.begin(key);
-                }
-                Lookup::Mine(turn) => {
-                    if composed.is_none_or(|before| before + 1 != index) {
-                        composer.forget();
-                    }
-                    *composed = Some(index);
-                    // A panic in one segment must not leave the others working for nothing.
-                    let made = catch_unwind(AssertUnwindSafe(|| self.make(segment, frames, composer)))
-                        .unwrap_or_else(|_| Err(RenderError::Check(format!("segment {index} panicked"))));
-                    match made {
-                        Ok(made) => {
-                            turn.keep(made.to_bytes().into());
-                            self.settle(index, Outcome { segment: Arc::new(made), found: false });
+    ) -> Vec<Deferred<'a>> {
+        let vault = &self.stores.vault;
+        let (mut turns, mut deferred) = (Vec::new(), Vec::new());
+        for (plan, mut lookup) in lookups {
+            let segment = self.segment(plan, item);
+            let key = segment.key.digest();
+            loop {
+                match lookup {
+                    Lookup::Busy(waiting) => deferred.push(Deferred { item, plan, waiting }),
+                    Lookup::Mine(turn) => turns.push((plan, turn)),
+                    Lookup::Found(bytes) => {
+                        let known = EncodedSegment::from_bytes(&bytes)
+                            .filter(|known| known.frames() == segment.range.len());
+                        match known {
+                            Some(known) => self.settle(plan, item, Arc::new(known), true),
+                            None => {
+                                vault.distrust(key);
+                                lookup = vault.begin(key);
+                                continue;
+                            }
                         }
-                        Err(error) => self.fail(error),
                     }
-                    return None;
                 }
+                break;
             }
         }
+        if turns.is_empty() {
+            return deferred;
+        }
+        if composed.is_none_or(|before| before + 1 != item) {
+            composer.forget();
+        }
+        *composed = Some(item);
+        let wanted: Vec<usize> = turns.iter().map(|(plan, _)| *plan).collect();
+        // A panic in one segment must not leave the others working for nothing.
+        let made = catch_unwind(AssertUnwindSafe(|| self.make(item, &wanted, composer)))
+            .unwrap_or_else(|_| Err(RenderError::Check(format!("segment {item} panicked"))));
+        match made {
+            Ok(made) => {
+                for ((plan, turn), made) in turns.into_iter().zip(made) {
+                    turn.keep(made.to_bytes().into());
+                    self.settle(plan, item, Arc::new(made), false);
+                }
+            }
+            Err(error) => self.fail(error),
+        }
+        deferred
     }
 
-    fn settle(&self, index: usize, outcome: Outcome) {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(outcome);
+    fn settle(&self, plan: usize, item: usize, segment: Arc<EncodedSegment>, found: bool) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)[plan][item] =
+            Some(Outcome { segment, found });
+        let state = &self.items[item];
+        let settled = state.settled.fetch_add(1, Ordering::AcqRel) + 1;
+        if settled as usize == self.plans.len() && !state.made.load(Ordering::Acquire) {
+            self.found.fetch_add(state.frames, Ordering::Relaxed);
+            self.advance(state.frames);
+        }
     }
 
     fn advance(&self, frames: u32) {
@@ -401,7 +484,7 @@ impl<'a> Work<'a> {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// The next segment for a worker that just did `last`: the one after it, so that its decoders run on, or else the
+    /// The next item for a worker that just did `last`: the one after it, so that its decoders run on, or else the
     /// middle of the longest stretch that is still open, so that workers stay out of each other's way.
     fn claim(&self, last: Option<usize>) -> Option<usize> {
         if self.stop.load(Ordering::Relaxed) {
@@ -427,27 +510,51 @@ impl<'a> Work<'a> {
         Some(index)
     }
 
-    /// Composes and encodes one segment, which shows `frames` frames in all its places together.
+    /// Composes the frames of an item once, and encodes them for each of `plans`, in that order.
     fn make(
         &self,
-        segment: &Segment,
-        frames: u32,
+        item: usize,
+        plans: &[usize],
         composer: &mut Composer<'_>,
-    ) -> Result<EncodedSegment, RenderError> {
-        let mut encoder = SegmentEncoder::start(self.plan.profile)?;
+    ) -> Result<Vec<EncodedSegment>, RenderError> {
+        let state = &self.items[item];
+        let first = !state.made.swap(true, Ordering::AcqRel);
+        let mut encoders = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let profile = self.plans[*plan].profile;
+            let size = [profile.width, profile.height];
+            let scaler = (size != self.canvas).then(|| Scaler::new(self.canvas, size)).transpose();
+            let scaler = scaler.map_err(|error| RenderError::Check(error.to_string()))?;
+            encoders.push((SegmentEncoder::start(profile)?, scaler));
+        }
+        let segment = self.segment(plans.first().copied().unwrap_or(0), item);
         composer.begin(&self.stores.plates, &segment.plates);
         for frame in segment.range.start..segment.range.end {
             if self.stopped() {
                 return Err(RenderError::Cancelled);
             }
-            encoder.push(&*composer.frame(segment.scene, frame)?)?;
-            self.advance(1);
+            let picture = composer.frame(segment.scene, frame)?;
+            for (encoder, scaler) in &mut encoders {
+                match scaler {
+                    None => encoder.push(&picture)?,
+                    Some(scaler) => {
+                        let scaled =
+                            scaler.scale(&picture).map_err(|error| RenderError::Check(error.to_string()))?;
+                        encoder.push(&scaled)?;
+                    }
+                }
+            }
+            if first {
+                self.advance(1);
+            }
         }
         composer.end();
-        let made = encoder.finish()?;
-        // Its other places need no work.
-        self.advance(frames - segment.range.len());
-        Ok(made)
+        let made = encoders.into_iter().map(|(encoder, _)| Ok(encoder.finish()?)).collect();
+        if first {
+            // Its other places need no work.
+            self.advance(state.frames - segment.range.len());
+        }
+        made
     }
 }
 
@@ -463,7 +570,7 @@ pub struct Rendered {
     /// How many of them had to be encoded; the others were found.
     pub new: usize,
     /// The sound.
-    pub audio: AacTrack,
+    pub audio: Arc<AacTrack>,
     /// BCP 47 tag of the sound's language.
     pub locale: String,
     /// Frames of the whole video.
@@ -504,6 +611,74 @@ impl Rendered {
         )
     }
 
+    /// Writes an MP4 file of fragments, one for each segment, and reads back that it holds what it should; otherwise as
+    /// [`write_mp4`](Self::write_mp4). Who sends a video while it is still being made uses [`Fragmented`] itself.
+    ///
+    /// # Errors
+    /// A file system that refuses; a check that fails.
+    pub fn write_fragmented(&self, path: &Path) -> Result<u64, RenderError> {
+        let config = self.segments.first().map(|segment| segment.config.as_slice()).unwrap_or_default();
+        let put = |out: &mut BufWriter<fs::File>, bytes: &[u8]| {
+            out.write_all(bytes)
+                .map_err(|error| RenderError::io(format!("cannot write {}", path.display()), error))
+        };
+        write_whole(
+            path,
+            |out| {
+                let (mut file, header) = Fragmented::begin(
+                    self.plan.profile,
+                    config,
+                    Some(self.audio.as_ref()),
+                    &self.locale,
+                    self.frames,
+                );
+                put(out, &header)?;
+                for segment in &self.segments {
+                    put(out, &file.segment(segment).map_err(folder::fault)?)?;
+                }
+                put(out, &file.end().map_err(folder::fault)?)
+            },
+            |bytes| self.check_fragments(bytes),
+        )
+    }
+
+    /// Writes an HLS presentation of this one size into `folder`, with `captions` if there are any; see
+    /// [`write_hls`](folder::write_hls), which also takes several sizes. Returns the bytes of all its files.
+    ///
+    /// # Errors
+    /// A file system that refuses; a check that fails.
+    pub fn write_hls(&self, folder: &Path, captions: &[Cue]) -> Result<u64, RenderError> {
+        let profile = self.plan.profile;
+        let name = format!("v{}", profile.width.min(profile.height));
+        write_hls(folder, &[(name, self)], captions)
+    }
+
+    /// Whether a file of fragments adds up to what was rendered.
+    fn check_fragments(&self, file: &[u8]) -> Result<(), RenderError> {
+        let tracks = facts::read_facts(file).map_err(|damage| RenderError::Check(damage.to_string()))?;
+        let rate = self.plan.profile.frame_rate;
+        let (mut pictures, mut sound) = (None, None);
+        for track in &tracks {
+            match track.kind {
+                Kind::Video => pictures = Some((track.samples, track.ticks)),
+                Kind::Audio => sound = Some(track.played()),
+            }
+        }
+        let expected = (u64::from(self.frames), u64::from(self.frames) * u64::from(rate.den()));
+        if pictures != Some(expected) {
+            return Err(RenderError::Check(format!(
+                "frames and ticks of pictures are {pictures:?} instead of {expected:?}"
+            )));
+        }
+        if sound != Some(self.audio.length) {
+            return Err(RenderError::Check(format!(
+                "{sound:?} samples of sound instead of {}",
+                self.audio.length
+            )));
+        }
+        Ok(())
+    }
+
     /// Whether a file's own index agrees with what was rendered.
     fn check(&self, file: &[u8]) -> Result<(), RenderError> {
         let facts = mp4::read_facts(file)
@@ -528,6 +703,21 @@ impl Rendered {
         }
         Ok(())
     }
+}
+
+/// Writes an HLS presentation of several sizes of one video, each with the name of its folder, into `folder`; players begin with the
+/// first. Returns the bytes of all its files.
+///
+/// # Errors
+/// A file system that refuses; a check that fails.
+pub fn write_hls(folder: &Path, sizes: &[(String, &Rendered)], captions: &[Cue]) -> Result<u64, RenderError> {
+    let Some((_, first)) = sizes.first() else { return Ok(0) };
+    let rungs: Vec<HlsRung<'_>> = sizes
+        .iter()
+        .map(|(name, size)| HlsRung { name, plan: &size.plan, segments: &size.segments })
+        .collect();
+    let movie = HlsMovie { rungs: &rungs, audio: Some(&first.audio), captions, locale: &first.locale };
+    folder::write_hls(folder, &movie)
 }
 
 /// Writes a file as a whole or not at all: under a name of its own beside `path`, checked, then renamed.

@@ -62,13 +62,20 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Renders the video to an MP4 file
+    /// Renders the video to a file, or to a folder of HLS
     Render {
         #[command(flatten)]
         source: Source,
-        /// The MP4 file to write
+        /// The file to write: name.mp4; for HLS folder/master.m3u8, or a folder with --format hls
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
+        /// What is written; follows from the file's name when left out
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+        /// The sizes of an HLS presentation by their shorter sides, e.g. 1080,720,540; those that the canvas is large enough for
+        /// when left out
+        #[arg(long, value_name = "SIDES", value_delimiter = ',')]
+        ladder: Vec<u32>,
         /// How progress is shown
         #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
         progress: ProgressStyle,
@@ -191,6 +198,17 @@ pub(super) struct Source {
     /// Makes characters that no font has an error instead of a warning
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What a video is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// One file with its index first
+    Mp4,
+    /// One file of fragments, which plays while it is still being sent
+    Fmp4,
+    /// A folder: playlists, and media in fragments that viewers share
+    Hls,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,20 +9,22 @@ mod report;
 mod store;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
+use vignette::renderer::encode::VideoProfile;
 use vignette::renderer::error::RenderError;
 use vignette::renderer::package::webvtt;
-use vignette::renderer::render::{RenderOptions, discard_partial, write_whole};
+use vignette::renderer::plan::Plan;
+use vignette::renderer::render::{RenderOptions, Rendered, discard_partial, write_hls, write_whole};
 use vignette::templates::video::Video;
 use vignette::{Engine, Error, Template};
 
-use self::args::{Arguments, Command, ProgressStyle, Source, StoreOptions};
+use self::args::{Arguments, Command, Format, ProgressStyle, Source, StoreOptions};
 use self::report::{Reporter, tell};
 
 /// Set by an interrupt; a render looks at it between frames.
@@ -88,20 +90,24 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Still { source, at, out } => still(&source, &at, &out),
         Command::Plan { source, quality, json, store } => plan::show(&source, quality, json, &store),
         Command::Store { action, store } => store::run(&store, &action),
-        Command::Render { source, out, progress, quality, workers, captions, store } => {
-            let options =
-                RenderOptions { quality, workers: workers.unwrap_or(RenderOptions::default().workers) };
-            render(&source, &out, progress, &options, captions.as_deref(), &store)
+        Command::Render { source, out, format, ladder, progress, quality, workers, captions, store } => {
+            let workers = workers.unwrap_or(RenderOptions::default().workers);
+            let format = output::format(&out, format)?;
+            if format != Format::Hls && !ladder.is_empty() {
+                return Err(Stop::Usage("--ladder goes with HLS; a file has one size".into()));
+            }
+            let wish = Wish { format, ladder, quality, workers, captions };
+            render(&source, &out, progress, &wish, &store)
         }
     }
 }
 
 fn check(
     template: &Path,
-    data: Option<std::path::PathBuf>,
+    data: Option<PathBuf>,
     row: Option<usize>,
     set: &[(String, String)],
-    assets: &[std::path::PathBuf],
+    assets: &[PathBuf],
 ) -> Result<(), Stop> {
     let engine = Engine::new()?;
     let opened = engine.open(template, assets)?;
@@ -179,22 +185,34 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
+/// What is to be made of a video.
+struct Wish {
+    format: Format,
+    /// Shorter sides of an HLS presentation.
+    ladder: Vec<u32>,
+    quality: u8,
+    workers: usize,
+    captions: Option<PathBuf>,
+}
+
 fn render(
     source: &Source,
     out: &Path,
     progress: ProgressStyle,
-    options: &RenderOptions,
-    captions: Option<&Path>,
+    wish: &Wish,
     store: &StoreOptions,
 ) -> Result<(), Stop> {
-    if ending(out).as_deref() != Some("mp4") {
-        return Err(Stop::Usage(format!("-o {}: only .mp4 files can be written so far", out.display())));
-    }
-    let target = output::target(out)?;
-    let captions = match captions {
+    let target = match wish.format {
+        Format::Mp4 | Format::Fmp4 => output::target(out)?,
+        Format::Hls => output::folder(out)?,
+    };
+    let captions = match &wish.captions {
         Some(path) => Some((path, output::target(path)?)),
         None => None,
     };
+    if captions.as_ref().is_some_and(|(_, captions)| *captions == target) {
+        return Err(Stop::Usage("-o and --captions name the same file; give them two names".into()));
+    }
     ctrlc::set_handler(interrupt)
         .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
     let started = Instant::now();
@@ -207,9 +225,33 @@ fn render(
     reporter.stage("preparing");
     let prepared = engine.prepare(&template, &video)?;
     warn_of(&prepared.warnings, source.strict, &tell)?;
+    let rungs = match wish.format {
+        Format::Mp4 | Format::Fmp4 => Vec::new(),
+        Format::Hls => output::rungs(&video, &wish.ladder, wish.quality)?,
+    };
+    let plans: Vec<Plan> = match wish.format {
+        Format::Mp4 | Format::Fmp4 => vec![engine.plan(&video, wish.quality)],
+        Format::Hls => rungs
+            .iter()
+            .map(|rung| {
+                let frame_rate = video.canvas.frame_rate;
+                let (width, height, quality) = (rung.width, rung.height, rung.quality);
+                engine.plan_for(&video, VideoProfile { width, height, frame_rate, quality })
+            })
+            .collect(),
+    };
     reporter.begin(video.frames());
-    let rendered = prepared.render(options, engine.stores(), &reporter)?;
-    let length = rendered.write_mp4(&target)?;
+    let rendered = prepared.render_plans(&plans, wish.workers, engine.stores(), &reporter)?;
+    let Some(first) = rendered.first() else { return Err(Stop::Usage("nothing was to be rendered".into())) };
+    let length = match wish.format {
+        Format::Mp4 => first.write_mp4(&target)?,
+        Format::Fmp4 => first.write_fragmented(&target)?,
+        Format::Hls => {
+            let sizes: Vec<(String, &Rendered)> =
+                rungs.iter().map(|rung| rung.name.clone()).zip(&rendered).collect();
+            write_hls(&target, &sizes, &video.captions)?
+        }
+    };
     store::tell_troubles(engine.stores(), &tell);
     if let Some((path, target)) = captions {
         let file = webvtt::to_webvtt(&video.captions);
@@ -224,7 +266,9 @@ fn render(
             |_| Ok(()),
         )?;
     }
-    reporter.finish(out, &video, &rendered, length, started.elapsed());
+    let new = rendered.iter().map(|rendered| rendered.new).sum();
+    let reused = rendered.iter().map(Rendered::reused).sum();
+    reporter.finish(out, &video, &report::Made { length, new, reused }, started.elapsed());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 use serde_json::json;
-use vignette::renderer::render::{Observer, Progress, Rendered};
+use vignette::renderer::render::{Observer, Progress};
 use vignette::templates::fault::Faults;
 use vignette::templates::video::Video;
 
@@ -16,6 +16,16 @@ use super::{complain, is_watched, say};
 
 /// The shortest time between two JSON lines.
 const STEADY: Duration = Duration::from_millis(250);
+
+/// What came of a render.
+pub(super) struct Made {
+    /// Bytes of all that was written.
+    pub length: u64,
+    /// Segments that were encoded.
+    pub new: usize,
+    /// Segments that were found.
+    pub reused: usize,
+}
 
 pub(super) struct Reporter {
     bar: Option<ProgressBar>,
@@ -74,7 +84,7 @@ impl Reporter {
     }
 
     /// The file is there.
-    pub(super) fn finish(&self, out: &Path, video: &Video, rendered: &Rendered, length: u64, took: Duration) {
+    pub(super) fn finish(&self, out: &Path, video: &Video, made: &Made, took: Duration) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -86,9 +96,9 @@ impl Reporter {
                 "file": out,
                 "seconds": seconds,
                 "frames": video.frames(),
-                "bytes": length,
-                "segments_new": rendered.new,
-                "segments_reused": rendered.reused(),
+                "bytes": made.length,
+                "segments_new": made.new,
+                "segments_reused": made.reused,
                 "took_seconds": took.as_secs_f64(),
                 "times_real_time": times,
             });
@@ -99,9 +109,9 @@ impl Reporter {
         let _ = say(&format!(
             "{}  {seconds:.3} s  {}  {} of {} segments new  in {:.1} s  {times:.1}x real time",
             out.display(),
-            bytes(length),
-            rendered.new,
-            rendered.new + rendered.reused(),
+            bytes(made.length),
+            made.new,
+            made.new + made.reused,
             took.as_secs_f64(),
         ));
     }

@@ -11,9 +11,9 @@ use crate::media::{MediaError, MediaFault};
 /// Bits per second of the track.
 pub const BITRATE: u32 = 160_000;
 /// Samples per channel in one access unit of AAC-LC.
-const FRAME_LENGTH: u32 = 1024;
+pub(crate) const FRAME_LENGTH: u32 = 1024;
 /// Samples per channel that avenc_aac puts before the first one it is given. A test measures it.
-const PRIMING: u32 = 1024;
+pub(crate) const PRIMING: u32 = 1024;
 
 /// An encoded sound track.
 ///

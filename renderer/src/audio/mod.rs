@@ -11,6 +11,7 @@ mod track;
 
 pub use self::decode::{Pcm, decode, decode_heard, probe};
 pub use self::encode::{AacTrack, encode_aac};
+pub(crate) use self::encode::{BITRATE, FRAME_LENGTH, PRIMING};
 pub use self::loudness::integrated_loudness;
 pub use self::mix::{Programme, mix};
 

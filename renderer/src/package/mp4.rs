@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use vignette_templates::time::FrameRate;
 
+use super::boxes::{
+    boxed, children, descend, dinf, edts, full, hdlr, mdhd, put_matrix, put16, put32, put64, tkhd, word,
+};
 use crate::audio::AacTrack;
 use crate::encode::VideoProfile;
 use crate::segment::EncodedSegment;
@@ -149,43 +152,6 @@ fn total(units: &[Vec<u8>]) -> u64 {
     units.iter().map(|unit| unit.len() as u64).sum()
 }
 
-/// A box: its length, its four-letter name, its content.
-fn boxed(name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut bytes = vec![0, 0, 0, 0];
-    bytes.extend_from_slice(name);
-    content(&mut bytes);
-    let length = bytes.len() as u32;
-    bytes[..4].copy_from_slice(&length.to_be_bytes());
-    bytes
-}
-
-/// A box that starts with a version and flags.
-fn full(name: &[u8; 4], version: u8, flags: u32, content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    boxed(name, |bytes| {
-        put32(bytes, u32::from(version) << 24 | flags);
-        content(bytes);
-    })
-}
-
-fn put16(bytes: &mut Vec<u8>, value: u16) {
-    bytes.extend(value.to_be_bytes());
-}
-
-fn put32(bytes: &mut Vec<u8>, value: u32) {
-    bytes.extend(value.to_be_bytes());
-}
-
-fn put64(bytes: &mut Vec<u8>, value: u64) {
-    bytes.extend(value.to_be_bytes());
-}
-
-/// The unity matrix (ISO/IEC 14496-12, section 8.2.2.2).
-fn put_matrix(bytes: &mut Vec<u8>) {
-    for value in [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000] {
-        put32(bytes, value);
-    }
-}
-
 fn ftyp() -> Vec<u8> {
     boxed(b"ftyp", |bytes| {
         bytes.extend_from_slice(b"isom");
@@ -241,110 +207,6 @@ fn moov(
         if let (Some(audio), Some(chunks)) = (movie.audio, audio_chunks) {
             moov.extend(audio_track(movie, audio, chunks, &audio_offsets, wide));
         }
-    })
-}
-
-fn tkhd(id: u32, duration: u64, size: [u32; 2], volume: u16, group: u16) -> Vec<u8> {
-    // Flags: enabled, in the movie, in the preview.
-    full(b"tkhd", 0, 7, |bytes| {
-        put32(bytes, 0);
-        put32(bytes, 0);
-        put32(bytes, id);
-        put32(bytes, 0);
-        put32(bytes, duration as u32);
-        bytes.extend([0; 8]);
-        put16(bytes, 0);
-        put16(bytes, group);
-        put16(bytes, volume);
-        put16(bytes, 0);
-        put_matrix(bytes);
-        put32(bytes, size[0] << 16);
-        put32(bytes, size[1] << 16);
-    })
-}
-
-/// An edit list of one entry: `duration` of the movie's clock from `media_time` of the track's own on.
-fn edts(duration: u64, media_time: u32) -> Vec<u8> {
-    boxed(b"edts", |bytes| {
-        bytes.extend(full(b"elst", 0, 0, |bytes| {
-            put32(bytes, 1);
-            put32(bytes, duration as u32);
-            put32(bytes, media_time);
-            put32(bytes, 0x1_0000);
-        }));
-    })
-}
-
-fn mdhd(timescale: u32, duration: u64, locale: &str) -> Vec<u8> {
-    full(b"mdhd", 1, 0, |bytes| {
-        put64(bytes, 0);
-        put64(bytes, 0);
-        put32(bytes, timescale);
-        put64(bytes, duration);
-        put16(bytes, packed_language(locale));
-        put16(bytes, 0);
-    })
-}
-
-/// ISO 639-2/T code packed into 15 bits (ISO/IEC 14496-12, section 8.4.2.3).
-fn packed_language(locale: &str) -> u16 {
-    let language = locale.split(['-', '_']).next().unwrap_or_default();
-    let code = match language {
-        "en" => "eng",
-        "ar" => "ara",
-        "bn" => "ben",
-        "cs" => "ces",
-        "da" => "dan",
-        "de" => "deu",
-        "el" => "ell",
-        "es" => "spa",
-        "fa" => "fas",
-        "fi" => "fin",
-        "fr" => "fra",
-        "he" => "heb",
-        "hi" => "hin",
-        "hu" => "hun",
-        "id" => "ind",
-        "it" => "ita",
-        "ja" => "jpn",
-        "ko" => "kor",
-        "nb" | "no" => "nor",
-        "nl" => "nld",
-        "pl" => "pol",
-        "pt" => "por",
-        "ro" => "ron",
-        "ru" => "rus",
-        "sv" => "swe",
-        "ta" => "tam",
-        "th" => "tha",
-        "tr" => "tur",
-        "uk" => "ukr",
-        "ur" => "urd",
-        "vi" => "vie",
-        "zh" => "zho",
-        three if three.len() == 3 && three.bytes().all(|b| b.is_ascii_lowercase()) => three,
-        _ => "und",
-    };
-    code.bytes().fold(0, |packed, letter| packed << 5 | u16::from(letter - 0x60))
-}
-
-fn hdlr(kind: &[u8; 4], name: &str) -> Vec<u8> {
-    full(b"hdlr", 0, 0, |bytes| {
-        put32(bytes, 0);
-        bytes.extend_from_slice(kind);
-        bytes.extend([0; 12]);
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(0);
-    })
-}
-
-fn dinf() -> Vec<u8> {
-    boxed(b"dinf", |bytes| {
-        bytes.extend(full(b"dref", 0, 0, |bytes| {
-            put32(bytes, 1);
-            // Flag 1: the samples lie in this file.
-            bytes.extend(full(b"url ", 0, 1, |_| {}));
-        }));
     })
 }
 
@@ -459,7 +321,7 @@ fn video_track(
 }
 
 /// The sample entry of H.264 (ISO/IEC 14496-15, section 5.4.2.1), with colour and pixel shape.
-fn avc1(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
+pub(super) fn avc1(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
     boxed(b"avc1", |bytes| {
         bytes.extend([0; 6]);
         put16(bytes, 1);
@@ -539,7 +401,7 @@ fn audio_track(
 }
 
 /// The sample entry of AAC (ISO/IEC 14496-14, section 5.6), with its elementary stream descriptor (14496-1, section 7.2.6.5).
-fn mp4a(audio: &AacTrack) -> Vec<u8> {
+pub(super) fn mp4a(audio: &AacTrack) -> Vec<u8> {
     boxed(b"mp4a", |bytes| {
         bytes.extend([0; 6]);
         put16(bytes, 1);
@@ -597,11 +459,7 @@ pub fn read_facts(file: &[u8]) -> Option<Facts> {
     let mdat = children(file).find(|(name, _)| name == b"mdat")?.1;
     let (mut frames, mut video_ticks, mut audio_ticks, mut media_bytes) = (0, None, None, 0);
     for (_, trak) in children(moov).filter(|(name, _)| name == b"trak") {
-        let path = |names: &[&[u8; 4]]| {
-            names.iter().try_fold(trak, |inner, wanted| {
-                children(inner).find(|(name, _)| name == *wanted).map(|(_, content)| content)
-            })
-        };
+        let path = |names: &[&[u8; 4]]| descend(trak, names);
         let handler = path(&[b"mdia", b"hdlr"])?.get(8..12)?;
         let sizes = path(&[b"mdia", b"minf", b"stbl", b"stsz"])?;
         let count = u64::from(word(sizes, 8)?);
@@ -617,26 +475,6 @@ pub fn read_facts(file: &[u8]) -> Option<Facts> {
     }
     (mdat.len() as u64 == media_bytes).then_some(())?;
     Some(Facts { frames, video_ticks: video_ticks?, audio_ticks, media_bytes })
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// The boxes that lie in `bytes`, one after the other.
-fn children(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let length = word(rest, 0)? as usize;
-        let name: [u8; 4] = rest.get(4..8)?.try_into().ok()?;
-        let (head, length) = match length {
-            1 => (16, u64::from_be_bytes(rest.get(8..16)?.try_into().ok()?) as usize),
-            length => (8, length),
-        };
-        let content = rest.get(head..length)?;
-        rest = rest.get(length..)?;
-        Some((name, content))
-    })
 }
 
 #[cfg(test)]
@@ -679,12 +517,5 @@ mod tests {
         b.config[3] = 41;
         let movie = Movie { profile, segments: &[&a, &b], audio: None, locale: "en" };
         assert!(matches!(write(&movie, &mut Vec::new()), Err(Mp4Error::Configuration(1))));
-    }
-
-    #[test]
-    fn languages_are_packed() {
-        // `und` is 0x55C4 in ISO/IEC 14496-12.
-        assert_eq!(packed_language("xx"), 0x55c4);
-        assert_eq!(packed_language("en-GB"), 0x15c7);
     }
 }

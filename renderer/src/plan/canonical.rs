@@ -27,6 +27,8 @@ pub(super) struct Naming<'a> {
 #[derive(Serialize)]
 struct SegmentForm<'a> {
     engine: u32,
+    /// The size at which frames are composed; the profile's is that at which they are encoded.
+    canvas: [u32; 2],
     profile: VideoProfile,
     frames: u32,
     texts: Option<TextForm<'a>>,
@@ -119,6 +121,7 @@ impl Naming<'_> {
             "vignette segment key v2",
             &SegmentForm {
                 engine: ENGINE_VERSION,
+                canvas: [self.canvas.width, self.canvas.height],
                 profile: self.profile,
                 frames: range.len(),
                 texts: self.texts(written),

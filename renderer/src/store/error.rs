@@ -34,7 +34,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The entry can never fit.
-    #[error("store {place}: an entry of {bytes} bytes exceeds the bound of {bound} bytes; raise the bound")]
+    #[error("store {place}: an entry of {bytes} bytes exceeds the bound of {bound} bytes; {}", TroubleKind::TooLarge.remedy())]
     TooLarge {
         /// The store.
         place: String,
@@ -44,7 +44,7 @@ pub enum StoreError {
         bound: u64,
     },
     /// The system does not let this process write to the folder.
-    #[error("store {place}: {operation}: {source}; allow this user to write there or name another store")]
+    #[error("store {place}: {operation}: {source}; {}", TroubleKind::ReadOnly.remedy())]
     ReadOnly {
         /// The store.
         place: String,

@@ -13,13 +13,14 @@ use super::{Claim, Pruned, Stats, Store, StoreError, Verified};
 /// Passes calls on to a store, lists what fails, and stops asking for a while after several failures in a row,
 /// so that a dead store costs the time of a few calls and not of each.
 ///
-/// Reading, writing and claiming are judged apart: a store that cannot be written to is still read. What is not
-/// asked fails with [`StoreError::Resting`]. Statistics, pruning and verifying are always passed on.
+/// Reading, writing, removing and claiming are judged apart: a store that cannot be written to is still read, and
+/// one that is full but lets go of entries is still full. What is not asked fails with [`StoreError::Resting`]. Statistics, pruning and verifying are always passed on.
 pub struct Guarded {
     store: Arc<dyn Store>,
     patience: Patience,
     reading: Circuit,
     writing: Circuit,
+    removing: Circuit,
     claiming: Circuit,
     troubles: Troubles,
 }
@@ -35,6 +36,7 @@ impl Guarded {
             patience,
             reading: Circuit::default(),
             writing: Circuit::default(),
+            removing: Circuit::default(),
             claiming: Circuit::default(),
             troubles: Troubles::default(),
         })
@@ -100,7 +102,7 @@ impl Store for Guarded {
     }
 
     fn remove(&self, key: &Digest) -> Result<bool, StoreError> {
-        self.call(&self.writing, |_| 0, |store| store.remove(key))
+        self.call(&self.removing, |_| 0, |store| store.remove(key))
     }
 
     fn claim(&self, key: &Digest) -> Result<Option<Claim>, StoreError> {

@@ -31,9 +31,12 @@ impl Layered {
         Layered { near: Guarded::around(near, patience), far: Guarded::around(far, patience) }
     }
 
-    /// Puts what stands in the far store, or will. If that fails, the guard of the near store tells.
+    /// Puts what stands in the far store, or will. If that fails, the guard of the near store tells, and what
+    /// was there before must not hide what stands in the far store.
     fn copy_near(&self, key: &Digest, bytes: &Arc<[u8]>) {
-        let _ = self.near.put(key, bytes);
+        if self.near.put(key, bytes).is_err() {
+            let _ = self.near.remove(key);
+        }
     }
 }
 

@@ -40,52 +40,53 @@ pub struct Trouble {
     pub first: String,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Trouble { place, kind, count, first } = self;
-        let (one, many, remedy) = match kind {
-            TroubleKind::Corrupt => (
-                "a damaged entry was made again",
-                "damaged entries were made again",
-                "if that goes on, check the disk or what else writes there",
-            ),
-            TroubleKind::Full => (
-                "a time there was no room to keep an entry",
-                "times there was no room to keep an entry",
-                "free some space or name another store",
-            ),
-            TroubleKind::TooLarge => (
-                "an entry was too large to be kept",
-                "entries were too large to be kept",
-                "raise the bound of the store",
-            ),
+impl TroubleKind {
+    /// What helps, in words.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            TroubleKind::Corrupt => "if that goes on, check the disk and what else writes there",
+            TroubleKind::Full => "free some space or name another store",
+            TroubleKind::TooLarge => "raise the bound of the store",
+            TroubleKind::ReadOnly => "allow this user to write there or name another store",
+            TroubleKind::Denied => "check the credentials (AWS_ACCESS_KEY_ID and kin) and their rights",
+            TroubleKind::TimedOut => "check the way to the store",
+            TroubleKind::Slow => "name a store that is nearer",
+            TroubleKind::Failed => "see that the store is there and well",
+        }
+    }
+
+    /// What happened once, and what happened several times.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            TroubleKind::Corrupt => ("a damaged entry was made again", "damaged entries were made again"),
+            TroubleKind::Full => {
+                ("once there was no room to keep an entry", "times there was no room to keep an entry")
+            }
+            TroubleKind::TooLarge => {
+                ("an entry was too large to be kept", "entries were too large to be kept")
+            }
             TroubleKind::ReadOnly => (
                 "a write was not allowed, and nothing was kept",
                 "writes were not allowed, and nothing was kept",
-                "allow this user to write there or name another store",
             ),
-            TroubleKind::Denied => (
-                "a request was refused",
-                "requests were refused",
-                "check the credentials (AWS_ACCESS_KEY_ID and kin) and their rights",
-            ),
-            TroubleKind::TimedOut => (
-                "a request had no answer in time",
-                "requests had no answer in time",
-                "check the way to the store",
-            ),
+            TroubleKind::Denied => ("a request was refused", "requests were refused"),
+            TroubleKind::TimedOut => ("a request had no answer in time", "requests had no answer in time"),
             TroubleKind::Slow => (
                 "an answer took longer than making the entry would",
                 "answers took longer than making the entries would",
-                "name a store that is nearer",
             ),
-            TroubleKind::Failed => {
-                ("a request failed", "requests failed", "see that the store is there and well")
-            }
-        };
+            TroubleKind::Failed => ("a request failed", "requests failed"),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Trouble { place, kind, count, first } = self;
+        let ((one, many), remedy) = (kind.words(), kind.remedy());
         match count {
-            1 => write!(f, "store {place}: {one}; {remedy} ({first})"),
-            _ => write!(f, "store {place}: {count} {many}; {remedy} (first: {first})"),
+            1 => write!(f, "store {place}: {one} ({first}); {remedy}"),
+            _ => write!(f, "store {place}: {count} {many} (first: {first}); {remedy}"),
         }
     }
 }
@@ -99,7 +100,12 @@ pub(super) struct Troubles {
 impl Troubles {
     pub(super) fn note(&self, error: &StoreError) {
         if let Some(kind) = error.kind() {
-            self.add(Trouble { place: error.place().to_owned(), kind, count: 1, first: one_line(error) });
+            self.add(Trouble {
+                place: error.place().to_owned(),
+                kind,
+                count: 1,
+                first: one_line(error, kind),
+            });
         }
     }
 
@@ -120,10 +126,11 @@ impl Troubles {
 /// Bytes of a message that are kept: servers answer with whole pages at times.
 const MESSAGE_BYTES: usize = 400;
 
-fn one_line(error: &StoreError) -> String {
+fn one_line(error: &StoreError, kind: TroubleKind) -> String {
     let text = error.to_string();
-    // The place stands in front of the whole sentence already.
+    // The place and the remedy stand around it already.
     let text = text.strip_prefix(&format!("store {}: ", error.place())).unwrap_or(&text);
+    let text = text.strip_suffix(&format!("; {}", kind.remedy())).unwrap_or(text);
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.len() > MESSAGE_BYTES {
         line.truncate(line.floor_char_boundary(MESSAGE_BYTES));
@@ -153,11 +160,11 @@ mod tests {
         assert_eq!(
             told,
             [
-                "store here: an entry was too large to be kept; raise the bound of the store \
-                 (an entry of 9 bytes exceeds the bound of 8 bytes; raise the bound)",
-                "store here: 2 requests failed; see that the store is there and well \
-                 (first: read an entry: first)",
-                "store there: a request failed; see that the store is there and well (read an entry: third)",
+                "store here: an entry was too large to be kept \
+                 (an entry of 9 bytes exceeds the bound of 8 bytes); raise the bound of the store",
+                "store here: 2 requests failed (first: read an entry: first); \
+                 see that the store is there and well",
+                "store there: a request failed (read an entry: third); see that the store is there and well",
             ]
         );
         assert_eq!(troubles.take(), []);
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn a_page_becomes_a_line() {
         let page = format!("<html>\n  <body>{}</body>", "ä".repeat(1000));
-        let line = one_line(&failed("here", &page));
+        let line = one_line(&failed("here", &page), TroubleKind::Failed);
         assert!(line.starts_with("read an entry: <html> <body>ää"), "{line}");
         assert!(line.len() < 410 && line.ends_with('…'), "{line}");
     }

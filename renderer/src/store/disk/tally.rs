@@ -92,7 +92,8 @@ fn write(file: &mut File, number: u64) -> io::Result<()> {
     file.rewind()?;
     let bytes = [number.to_le_bytes(), (!number).to_le_bytes()].concat();
     file.write_all(&bytes)?;
-    file.set_len(bytes.len() as u64)
+    // Usually it has that length, and setting it would cost more than the rest.
+    if file.metadata()?.len() == bytes.len() as u64 { Ok(()) } else { file.set_len(bytes.len() as u64) }
 }
 
 #[cfg(test)]

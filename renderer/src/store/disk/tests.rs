@@ -74,10 +74,7 @@ fn a_device_that_others_filled() {
     }
     let warnings = vault.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(
-        warnings[0].contains("3 times there was no room to keep an entry; free some space"),
-        "{warnings:?}"
-    );
+    assert!(warnings[0].contains("3 times there was no room to keep an entry"), "{warnings:?}");
 }
 
 #[test]
