@@ -20,11 +20,15 @@
 //! # }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+
+pub mod audience;
+pub mod batch;
+pub mod forecast;
 
 pub use vignette_generators as generators;
 pub use vignette_renderer as renderer;
@@ -41,9 +45,9 @@ use renderer::store::{Lookup, StoreError, Vault};
 use renderer::text::{FontError, FontLibrary};
 use templates::blob::{Blob, Digest};
 use templates::fault::{At, Fault, Faults, Warned};
-use templates::generate::{Generated, RequestKind};
+use templates::generate::{Generated, Request, RequestKind};
 use templates::video::{AssetKind, Video};
-use templates::{Data, Fill, OpenOptions, Package};
+use templates::{Data, Fill, OpenOptions, Package, World};
 
 /// Everything that can keep a video from being made, and whose fault it is.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +81,20 @@ impl Error {
             Error::Render(error) => error.is_input_fault(),
             Error::Fonts(_) | Error::Store(_) => false,
         }
+    }
+
+    /// The error with what caused it, unless it says so already.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            let words = inner.to_string();
+            if !text.contains(&words) {
+                text = format!("{text}: {words}");
+            }
+            cause = inner.source();
+        }
+        text
     }
 }
 
@@ -153,7 +171,10 @@ impl Engine {
             return Err(RenderError::machine(error).into());
         }
         let package = package?;
-        Ok(Warned { value: Template { package: package.value, media, lacking }, warnings: package.warnings })
+        Ok(Warned {
+            value: Template { package: package.value, media, lacking, fonts: Mutex::default() },
+            warnings: package.warnings,
+        })
     }
 
     /// Fills the template with one viewer's data, generating what it asks for.
@@ -166,17 +187,29 @@ impl Engine {
         data: &Data,
         rendition: Option<&str>,
     ) -> Result<Warned<Video>, Error> {
+        self.personalise_by(template, data, rendition, &|requests| self.generators.generate(requests))
+    }
+
+    /// [`Engine::personalise`] with what is generated answered by `answer`, in the order of the requests.
+    fn personalise_by(
+        &self,
+        template: &Template,
+        data: &Data,
+        rendition: Option<&str>,
+        answer: &dyn Fn(&[Request]) -> Vec<Result<Generated, GenerateError>>,
+    ) -> Result<Warned<Video>, Error> {
         let package = &template.package;
+        let wanted = package.template.document().generate.entries.len();
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut failed: BTreeMap<String, GenerateError> = BTreeMap::new();
-        loop {
+        while generated.len() + failed.len() < wanted {
             // Speech may say generated words, so each round makes asking for the next one possible.
             let mut requests = templates::ask(&package.template, data, &generated)?;
             requests.retain(|request| !failed.contains_key(&request.name));
             if requests.is_empty() {
                 break;
             }
-            let answers = self.generators.generate(&requests);
+            let answers = answer(&requests);
             for (request, answer) in requests.into_iter().zip(answers) {
                 match answer {
                     Ok(answer) => drop(generated.insert(request.name, answer)),
@@ -213,6 +246,33 @@ impl Engine {
     /// The same for another size or quality; see [`Prepared::render_plans`].
     pub fn plan_for(&self, video: &Video, profile: VideoProfile) -> Plan {
         plan_for(video, &self.fonts, profile)
+    }
+
+    /// The engine's fonts with those that the video brings, made once for all videos that bring the same.
+    fn fonts_of(&self, template: &Template, video: &Video) -> Result<FontLibrary, Error> {
+        let own: Vec<_> = video.assets.iter().filter(|(_, asset)| asset.kind == AssetKind::Font).collect();
+        if own.is_empty() {
+            return Ok(self.fonts.clone());
+        }
+        // The engine's own fonts are part of the name, as the template may be used with another engine.
+        let base = self.fonts.identity();
+        let key: Vec<Digest> = std::iter::once(base).chain(own.iter().map(|(digest, _)| **digest)).collect();
+        if let Some(library) = lock(&template.fonts).get(&key) {
+            return Ok(library.clone());
+        }
+        let mut library = self.fonts.clone();
+        for (digest, asset) in own {
+            let font = (*digest, asset.blob.bytes().clone());
+            library = library
+                .with_assets(std::iter::once(font))
+                .map_err(|error| Error::Input(format!("{}: {error}", asset.name)))?;
+        }
+        let mut kept = lock(&template.fonts);
+        if kept.len() >= MAX_LIBRARIES {
+            kept.clear();
+        }
+        kept.insert(key, library.clone());
+        Ok(library)
     }
 
     /// Loads the video's fonts and lays out its texts.
@@ -257,7 +317,12 @@ pub struct Template {
     media: Arc<Media>,
     /// That this machine lacks something to judge a file, found while files were looked at.
     lacking: Arc<Mutex<Option<MediaError>>>,
+    /// Fonts with those of videos that were planned, by the digests of both.
+    fonts: Mutex<HashMap<Vec<Digest>, FontLibrary>>,
 }
+
+/// How many sets of fonts are kept with a template; videos of one template mostly bring the same.
+const MAX_LIBRARIES: usize = 16;
 
 /// What is kept behind these locks is whole at every moment, so a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -273,6 +338,49 @@ impl Template {
     /// The renditions with their width and height in pixels; the first is `default`, the canvas itself.
     pub fn renditions(&self) -> Vec<(&str, u32, u32)> {
         self.package.template.renditions()
+    }
+
+    /// Refuses the name of a rendition that there is not, before thousands of rows are refused one by one.
+    pub(crate) fn check_rendition(&self, name: Option<&str>) -> Result<(), Error> {
+        let known = || self.renditions().into_iter().map(|(name, ..)| name);
+        match name {
+            Some(name) if !known().any(|known| known == name) => {
+                let hint = templates::fault::did_you_mean(name, known());
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                Err(Error::Input(format!("--rendition: the template has no rendition `{name}`{hint}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The digest of the template's text and of every file that the template itself names. Files that only viewers' data
+    /// name are no part of it.
+    ///
+    /// # Errors
+    /// The template can no longer be read.
+    pub fn digest(&self) -> Result<Digest, Error> {
+        let template = &self.package.template;
+        let unread =
+            |error: std::io::Error| Error::Input(format!("{}: cannot be read: {error}", template.file()));
+        let mut parts = vec![Digest::of(&std::fs::read(template.file()).map_err(unread)?)];
+        let document = template.document();
+        let mut names: Vec<&str> = Vec::new();
+        for (_, _, asset) in &document.assets.entries {
+            let written = [&asset.image, &asset.video, &asset.audio].into_iter().flatten();
+            names.extend(written.filter_map(|name| name.plain()).map(|name| name.0.as_str()));
+            names.extend(
+                [&asset.font, &asset.fallback].into_iter().flatten().map(|name| name.value.0.as_str()),
+            );
+        }
+        for (_, _, generator) in &document.generate.entries {
+            let fallback = generator.image.as_ref().and_then(|image| image.fallback.as_ref());
+            names.extend(fallback.map(|name| name.value.0.as_str()));
+        }
+        // What cannot be read now is told where it is used.
+        parts.extend(
+            names.into_iter().filter_map(|name| self.package.files.read(name).ok()).map(|file| file.digest()),
+        );
+        Ok(Digest::of(&parts.iter().flat_map(|part| part.0).collect::<Vec<u8>>()))
     }
 
     /// One viewer's data, completed and valid; `name` is how messages call it.

@@ -8,6 +8,9 @@ use vignette::renderer::encode::VideoProfile;
 use vignette::templates::units::{self, Duration};
 use vignette::templates::video::Video;
 
+use super::batch::BatchArguments;
+use super::forecast::ForecastArguments;
+
 /// Renders videos made for one viewer each.
 #[derive(Parser)]
 #[command(name = "vignette", version, about, max_term_width = 100)]
@@ -27,10 +30,10 @@ pub(super) enum Command {
     Check {
         /// The template: a folder with template.yaml, or the file itself
         template: PathBuf,
-        /// The viewer's data: a JSON object, a CSV or JSON Lines file, or - for standard input
+        /// The viewer's data: a JSON object, a CSV, JSON Lines or Parquet file, or - for standard input
         #[arg(long, value_name = "FILE")]
         data: Option<PathBuf>,
-        /// Which row of a CSV or JSON Lines file, from 1
+        /// Which row of a CSV, JSON Lines or Parquet file, from 1
         #[arg(long, value_name = "N", requires = "data")]
         row: Option<usize>,
         /// Sets one value of the data, read as the type that the template gives it
@@ -93,6 +96,10 @@ pub(super) enum Command {
         #[command(flatten)]
         store: StoreOptions,
     },
+    /// Renders a video for every row of an audience
+    Batch(BatchArguments),
+    /// Says what a batch would come to, before anything is rendered
+    Forecast(ForecastArguments),
     /// Shows the segments of a viewer's video: which are personal, and which are there already
     Plan {
         #[command(flatten)]
@@ -180,10 +187,10 @@ impl FromStr for Size {
 pub(super) struct Source {
     /// The template: a folder with template.yaml, or the file itself
     pub template: PathBuf,
-    /// The viewer's data: a JSON object, a CSV or JSON Lines file, or - for standard input
+    /// The viewer's data: a JSON object, a CSV, JSON Lines or Parquet file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// Which row of a CSV or JSON Lines file, from 1
+    /// Which row of a CSV, JSON Lines or Parquet file, from 1
     #[arg(long, value_name = "N", requires = "data")]
     pub row: Option<usize>,
     /// Sets one value of the data, read as the type that the template gives it
@@ -255,7 +262,7 @@ impl Moment {
 }
 
 /// Key and value as typed; only the template knows the value's type.
-fn parse_set(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_set(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     if key.is_empty() {
         return Err("expected KEY=VALUE, the key is empty".into());
@@ -263,7 +270,7 @@ fn parse_set(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn parse_workers(text: &str) -> Result<usize, String> {
+pub(super) fn parse_workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a number of at least 1".into()),
         Ok(count) => Ok(count),

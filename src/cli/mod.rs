@@ -1,7 +1,9 @@
-//! `vignette`: new, check, schema, fill, still, plan, render, store.
+//! `vignette`: new, check, schema, fill, still, plan, render, batch, forecast, store.
 
 mod args;
+mod batch;
 mod data;
+mod forecast;
 mod new;
 mod output;
 mod plan;
@@ -33,10 +35,15 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Runs the command line. Exit statuses: 0 done, 1 the input is at fault, 2 wrong usage, 3 this machine is at fault.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let json = matches!(arguments.command, Command::Render { progress: ProgressStyle::Json, .. });
+    let json = match &arguments.command {
+        Command::Render { progress, .. } => *progress == ProgressStyle::Json,
+        Command::Batch(arguments) => arguments.is_json(),
+        _ => false,
+    };
     match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Said) => ExitCode::from(1),
+        Err(Stop::Machine) => ExitCode::from(3),
         Err(Stop::Usage(message)) => {
             tell(json, "error", &message);
             ExitCode::from(2)
@@ -45,7 +52,7 @@ pub fn run() -> ExitCode {
             let status = if error.is_input_fault() { 1 } else { 3 };
             match &error {
                 Error::Faults(faults) => report::faults(json, faults),
-                other => tell(json, "error", &with_causes(other)),
+                other => tell(json, "error", &other.with_causes()),
             }
             ExitCode::from(status)
         }
@@ -56,6 +63,8 @@ pub fn run() -> ExitCode {
 enum Stop {
     /// All that is to be said was printed; the input is at fault.
     Said,
+    /// All that is to be said was printed; this machine is at fault, or an interrupt came.
+    Machine,
     /// The command line is at fault.
     Usage(String),
     /// Anything else.
@@ -99,6 +108,8 @@ fn execute(command: Command) -> Result<(), Stop> {
             let wish = Wish { format, ladder, quality, workers, captions };
             render(&source, &out, progress, &wish, &store)
         }
+        Command::Batch(arguments) => batch::run(arguments),
+        Command::Forecast(arguments) => forecast::run(arguments),
     }
 }
 
@@ -294,20 +305,6 @@ fn warn_of(warnings: &[vignette::renderer::error::Warning], strict: bool, tell: 
         return Err(Stop::Said);
     }
     Ok(())
-}
-
-/// An error with what caused it, unless it says so already.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 fn print_json(value: &Value) -> Result<(), Stop> {

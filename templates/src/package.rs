@@ -92,6 +92,12 @@ impl Template {
             .collect()
     }
 
+    /// Whether how long a generated voice speaks can change a frame of the video: then frames are known only once the voice
+    /// is.
+    pub fn voices_time_frames(&self) -> bool {
+        check::spoken::times_frames(&self.document, &self.order)
+    }
+
     /// The JSON Schema (draft 2020-12) of one viewer's data.
     pub fn data_schema(&self) -> &Value {
         self.contract.schema()

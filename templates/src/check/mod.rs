@@ -2,6 +2,7 @@
 
 pub(crate) mod layers;
 pub(crate) mod order;
+pub(crate) mod spoken;
 mod variables;
 
 use std::collections::BTreeSet;

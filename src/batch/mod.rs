@@ -1,0 +1,479 @@
+//! One template, many viewers: every row of an audience becomes a video in one folder.
+//!
+//! ```text
+//! rows ── fill (a thread of its own, ahead) ──► filled video ── make (all cores) ──► file ──► journal ──► results.csv
+//! ```
+//!
+//! Rows are made one after another, each by all workers, while the rows after it are filled. A row that is at fault stops no
+//! other. The journal in the folder gets a line for each row that was finished, after its file took its name, so that a batch that
+//! was ended at any moment goes on where it was: see [`BatchOptions::resume`].
+
+mod journal;
+mod make;
+mod name;
+mod results;
+mod sweep;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::audience::{Audience, Row, assign};
+use crate::generators::GenerateError;
+use crate::renderer::encode::EncodeError;
+use crate::renderer::error::RenderError;
+use crate::renderer::plan::ENGINE_VERSION;
+use crate::renderer::render::{Observer, Progress, RenderOptions};
+use crate::templates::Data;
+use crate::templates::blob::Digest;
+use crate::templates::video::Video;
+use crate::{Engine, Error, Template};
+
+use self::journal::{Entry, Journal};
+use self::name::Names;
+
+pub use self::make::Made;
+pub use self::name::NamePattern;
+
+/// The name of the table of results in the batch's folder.
+pub const RESULTS: &str = "results.csv";
+
+/// Filled videos that wait for their turn, besides the one that is being filled.
+const LOOK_AHEAD: usize = 1;
+
+/// How a batch is made.
+#[derive(Clone, Debug, Default)]
+pub struct BatchOptions {
+    /// The rendition of all videos. Default: the canvas itself.
+    pub rendition: Option<String>,
+    /// How each video is rendered. Default: [`RenderOptions::default`].
+    pub render: RenderOptions,
+    /// How the files are called, without their ending. Default: by the row's number, so that nothing of a viewer's data
+    /// stands in a path.
+    pub name: Option<NamePattern>,
+    /// Values that are put over those of every row, as [`assign`] reads them. Default: none.
+    pub set: Vec<(String, String)>,
+    /// Only so many rows from the first are made. Default: all.
+    pub limit: Option<u64>,
+    /// Goes on with the batch that was begun in the folder, if there is one; rows that failed are tried again. Without
+    /// it such a folder is refused. Default: false.
+    pub resume: bool,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that are to be made in all.
+    pub total: u64,
+    /// Rows whose video is there, those of an earlier run too.
+    pub done: u64,
+    /// Rows whose video an earlier run had made.
+    pub earlier: u64,
+    /// Rows that failed.
+    pub failed: u64,
+    /// Segments that were encoded in this run.
+    pub segments_new: u64,
+    /// Segments that were taken from a store in this run.
+    pub segments_reused: u64,
+}
+
+/// What a caller may watch and decide while a batch runs. Called from several threads.
+pub trait Watch: Sync {
+    /// A row was finished.
+    fn progress(&self, _: &Counts) {}
+    /// Whether to stop; asked before each frame.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing and never stops.
+impl Watch for () {}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub struct Summary {
+    /// How many rows were made.
+    pub counts: Counts,
+    /// The table of results.
+    pub results: PathBuf,
+    /// Why the batch ended before its last row, if it did.
+    pub ended: Option<Ended>,
+}
+
+/// Why a batch ended before its last row.
+#[derive(Debug)]
+pub enum Ended {
+    /// The caller wanted it.
+    Cancelled,
+    /// What would have kept every other row from being made, too: a disk that is full, an encoder that is missing.
+    Failed {
+        /// The row at which it showed; `None` when it was none of a row.
+        row: Option<u64>,
+        /// What it was.
+        error: Error,
+    },
+}
+
+/// Renders a video for every row of `audience` into `folder`, which is made if it is missing, and writes the table of
+/// results beside them.
+///
+/// # Errors
+/// What keeps the batch from being begun: a folder that cannot be made or in which another batch is at work or was begun, a
+/// name that uses what no row has, an audience that cannot be read. What ends it later is told by [`Summary::ended`].
+pub fn run(
+    engine: &Engine,
+    template: &Template,
+    audience: &Audience,
+    folder: &Path,
+    options: &BatchOptions,
+    watch: &dyn Watch,
+) -> Result<Summary, Error> {
+    run_with(engine, template, audience, folder, options, watch, &make::make)
+}
+
+/// How one filled video becomes a file: the one place to put another way of making it.
+type Make<'a> =
+    dyn Fn(&Engine, &Template, &Video, &Path, &RenderOptions, &dyn Observer) -> Result<Made, Error> + 'a;
+
+fn run_with(
+    engine: &Engine,
+    template: &Template,
+    audience: &Audience,
+    folder: &Path,
+    options: &BatchOptions,
+    watch: &dyn Watch,
+    make: &Make<'_>,
+) -> Result<Summary, Error> {
+    let results = folder.join(RESULTS);
+    if let (Ok(here), Ok(there)) = (audience.path().canonicalize(), results.canonicalize())
+        && here == there
+    {
+        let message = "the results would be written over the audience; copy it to another place first";
+        return Err(Error::Input(format!("{}: {message}", results.display())));
+    }
+    template.check_rendition(options.rendition.as_deref())?;
+    if let Some(pattern) = &options.name {
+        pattern.check(audience.columns(), template.data_schema())?;
+    }
+    let rows = audience.count()?;
+    let total = options.limit.map_or(rows, |limit| rows.min(limit));
+    std::fs::create_dir_all(folder)
+        .map_err(|error| io(format!("cannot make the folder {}", folder.display()), error))?;
+    let identity = identity(engine, template, audience, options)?;
+    let journal = Journal::open(folder, &identity, options.resume, rows)?;
+    // Only with the journal's lock are all that is left in the folder known to be leavings.
+    sweep::sweep(folder);
+    let batch = Batch {
+        engine,
+        template,
+        audience,
+        folder,
+        options,
+        watch,
+        total,
+        names: Names::new(options.name.as_ref(), rows),
+        journal: Mutex::new(journal),
+    };
+    let (counts, ended) = batch.work(make);
+    let journal = batch.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = results::write(&results, audience, &journal, |row| batch.file_of(row));
+    let ended = match (ended, told) {
+        (None, Err(error)) => Some(Ended::Failed { row: None, error }),
+        (ended, _) => ended,
+    };
+    Ok(Summary { counts, results, ended })
+}
+
+/// What decides the videos of a batch, by its name in messages.
+fn identity(
+    engine: &Engine,
+    template: &Template,
+    audience: &Audience,
+    options: &BatchOptions,
+) -> Result<Vec<(&'static str, Value)>, Error> {
+    let program = json!([env!("CARGO_PKG_VERSION"), ENGINE_VERSION, engine.fonts.identity().to_string()]);
+    let hidden = |value: Value| Digest::of(value.to_string().as_bytes()).to_string();
+    Ok(vec![
+        ("version of the program or its fonts", hidden(program).into()),
+        ("template", template.digest()?.to_string().into()),
+        ("audience", audience.digest()?.to_string().into()),
+        // As a digest, since they may be a viewer's.
+        ("--set", hidden(json!(options.set)).into()),
+        ("--rendition", json!(options.rendition)),
+        ("--quality", json!(options.render.quality)),
+        ("--name", json!(options.name.as_ref().map(NamePattern::source))),
+    ])
+}
+
+/// A batch under way.
+struct Batch<'a> {
+    engine: &'a Engine,
+    template: &'a Template,
+    audience: &'a Audience,
+    folder: &'a Path,
+    options: &'a BatchOptions,
+    watch: &'a dyn Watch,
+    total: u64,
+    names: Names<'a>,
+    journal: Mutex<Journal>,
+}
+
+/// A row whose turn it is.
+struct Job {
+    row: u64,
+    work: Work,
+}
+
+enum Work {
+    /// An earlier run has made it.
+    Made,
+    /// It cannot be made, for this reason.
+    Faulty(String),
+    /// Nothing more can be made.
+    Fatal(Error),
+    /// A video to make, with what is to be told about it.
+    Filled { name: String, video: Box<Video>, warnings: Vec<String> },
+}
+
+impl Batch<'_> {
+    /// Makes the rows one after another, while the next ones are filled.
+    fn work(&self, make: &Make<'_>) -> (Counts, Option<Ended>) {
+        std::thread::scope(|scope| {
+            let (sender, jobs) = sync_channel(LOOK_AHEAD);
+            scope.spawn(move || self.fill_all(&sender));
+            self.make_all(make, jobs)
+        })
+    }
+
+    fn make_all(&self, make: &Make<'_>, jobs: Receiver<Job>) -> (Counts, Option<Ended>) {
+        let mut counts = Counts { total: self.total, ..Counts::default() };
+        self.watch.progress(&counts);
+        for Job { row, work } in jobs {
+            if self.watch.cancelled() {
+                return (counts, Some(Ended::Cancelled));
+            }
+            let outcome = match work {
+                Work::Made => {
+                    counts.done += 1;
+                    counts.earlier += 1;
+                    self.watch.progress(&counts);
+                    continue;
+                }
+                Work::Fatal(error) => return (counts, Some(Ended::Failed { row: Some(row), error })),
+                Work::Faulty(reason) => Err(reason),
+                Work::Filled { name, video, warnings } => match self.make_one(make, &name, &video) {
+                    Ok(made) => {
+                        let warnings = warnings.into_iter().chain(made.warnings.iter().cloned());
+                        Ok(Made { warnings: told(warnings), ..made })
+                    }
+                    Err(Error::Render(RenderError::Cancelled)) => {
+                        return (counts, Some(Ended::Cancelled));
+                    }
+                    Err(error) if is_fatal(&error) => {
+                        return (counts, Some(Ended::Failed { row: Some(row), error }));
+                    }
+                    Err(error) => Err(in_one_line(&error.with_causes())),
+                },
+            };
+            let entry = match outcome {
+                Ok(made) => {
+                    counts.done += 1;
+                    counts.segments_new += made.segments_new;
+                    counts.segments_reused += made.segments_reused;
+                    Entry::Done(made)
+                }
+                Err(reason) => {
+                    counts.failed += 1;
+                    Entry::Failed(reason)
+                }
+            };
+            let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = journal.append(row, &entry) {
+                return (counts, Some(Ended::Failed { row: Some(row), error }));
+            }
+            drop(journal);
+            self.watch.progress(&counts);
+        }
+        // The rows also end when the thread that fills them was told to stop.
+        let ended = self.watch.cancelled() && counts.done + counts.failed < self.total;
+        (counts, ended.then_some(Ended::Cancelled))
+    }
+
+    fn make_one(&self, make: &Make<'_>, name: &str, video: &Video) -> Result<Made, Error> {
+        let target = self.folder.join(file_name(name));
+        let observer = Frames(self.watch);
+        let options = &self.options.render;
+        catch_unwind(AssertUnwindSafe(|| {
+            make(self.engine, self.template, video, &target, options, &observer)
+        }))
+        .unwrap_or_else(|_| Err(RenderError::Check("rendering the row panicked".into()).into()))
+    }
+
+    /// Fills row after row until the last one, or until nobody wants more.
+    fn fill_all(&self, jobs: &SyncSender<Job>) {
+        let rows = match self.audience.rows() {
+            Ok(rows) => rows,
+            Err(error) => {
+                let _ = jobs.send(Job { row: 1, work: Work::Fatal(error.into()) });
+                return;
+            }
+        };
+        let mut owners = name::Owners::default();
+        for (row, number) in rows.zip(1..=self.total) {
+            if self.watch.cancelled() {
+                return;
+            }
+            let work = match row {
+                Err(error) => Work::Fatal(error.into()),
+                Ok(row) => catch_unwind(AssertUnwindSafe(|| self.fill(&row, &mut owners)))
+                    .unwrap_or_else(|_| Work::Faulty("filling the row panicked".to_owned())),
+            };
+            if jobs.send(Job { row: number, work }).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn fill(&self, row: &Row, owners: &mut name::Owners) -> Work {
+        let number = row.number();
+        let earlier = self.journal.lock().unwrap_or_else(PoisonError::into_inner).done(number);
+        let (name, data) = match self.name_of(row) {
+            Ok(named) => named,
+            Err(reason) => return Work::Faulty(reason),
+        };
+        if self.names.may_collide()
+            && let Some(owner) = owners.claim(&name, number)
+        {
+            return Work::Faulty(format!(
+                "its file would have the same name as that of row {owner}; let --name differ from row to row, \
+                 e.g. with {{{{row}}}}"
+            ));
+        }
+        if let Some(made) = earlier {
+            let found = std::fs::metadata(self.folder.join(file_name(&name)));
+            if found.is_ok_and(|found| found.is_file() && found.len() == made.bytes) {
+                return Work::Made;
+            }
+        }
+        let filled = match data.map_or_else(|| self.data_of(row), Ok) {
+            Ok(data) => self.engine.personalise(self.template, &data, self.options.rendition.as_deref()),
+            Err(reason) => return Work::Faulty(reason),
+        };
+        match filled {
+            Ok(filled) => {
+                let warnings = filled.warnings.iter().map(|warning| in_one_line(&warning.to_string()));
+                Work::Filled { name, video: Box::new(filled.value), warnings: warnings.collect() }
+            }
+            Err(error) if is_fatal(&error) => Work::Fatal(error),
+            Err(error) => Work::Faulty(in_one_line(&error.with_causes())),
+        }
+    }
+
+    /// The row's name, and its data where the name needed them.
+    fn name_of(&self, row: &Row) -> Result<(String, Option<Data>), String> {
+        match self.names.by_number(row.number()) {
+            Some(name) => Ok((name, None)),
+            None => {
+                let data = self.data_of(row)?;
+                Ok((self.names.of(row.number(), &data)?, Some(data)))
+            }
+        }
+    }
+
+    fn data_of(&self, row: &Row) -> Result<Data, String> {
+        let schema = self.template.data_schema();
+        let value = assign(row.value(schema)?, &self.options.set, schema);
+        let name = format!("row {}", row.number());
+        self.template.data(&name, value).map_err(|faults| in_one_line(&faults.to_string()))
+    }
+
+    /// The name of the file of a row that was made.
+    fn file_of(&self, row: &Row) -> String {
+        self.name_of(row).map_or_else(|_| String::new(), |(name, _)| file_name(&name))
+    }
+}
+
+fn file_name(name: &str) -> String {
+    format!("{name}.mp4")
+}
+
+/// Frames are not told to a batch's watcher, but it may stop between them.
+struct Frames<'a>(&'a dyn Watch);
+
+impl Observer for Frames<'_> {
+    fn progress(&self, _: Progress) {}
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// Whether every other row would meet this error, too: then one error is told instead of thousands.
+fn is_fatal(error: &Error) -> bool {
+    match error {
+        Error::Faults(_) | Error::Input(_) => false,
+        Error::Fonts(_) => true,
+        Error::Generate(error) => is_fatal_to_generate(error),
+        Error::Render(RenderError::Io { source, .. }) => !is_of_one_file(source),
+        Error::Render(RenderError::Encode(error)) => {
+            matches!(error, EncodeError::MissingElement { .. } | EncodeError::Init(_))
+        }
+        Error::Render(_) => false,
+    }
+}
+
+fn is_fatal_to_generate(error: &GenerateError) -> bool {
+    match error {
+        GenerateError::Off { .. } | GenerateError::NotInstalled { .. } => true,
+        GenerateError::Io { source, .. } => !is_of_one_file(source),
+        GenerateError::AllFailed { reasons, .. } => reasons.iter().all(is_fatal_to_generate),
+        _ => false,
+    }
+}
+
+/// Whether the file system refused this one name and may well accept another.
+fn is_of_one_file(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(error.kind(), K::IsADirectory | K::AlreadyExists | K::DirectoryNotEmpty | K::InvalidFilename)
+}
+
+fn io(operation: String, source: std::io::Error) -> Error {
+    RenderError::Io { operation, source }.into()
+}
+
+/// The longest text of one row's error or warning, in characters.
+const MAX_TOLD: usize = 1000;
+/// The most warnings of one row that are told.
+const MAX_WARNINGS: usize = 10;
+
+/// A message as one line of a table.
+fn in_one_line(message: &str) -> String {
+    let line = message.replace("\n  hint: ", "; ").replace(['\n', '\r'], "; ");
+    match line.char_indices().nth(MAX_TOLD) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// As many warnings as a table can bear, each once.
+fn told(warnings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut list: Vec<String> = Vec::new();
+    let mut more = 0;
+    for warning in warnings {
+        match list.contains(&warning) {
+            true => {}
+            false if list.len() < MAX_WARNINGS => list.push(warning),
+            false => more += 1,
+        }
+    }
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! `vignette batch`: a video for every row of an audience.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle as BarStyle};
+use serde_json::json;
+use vignette::audience::Audience;
+use vignette::batch::{self, BatchOptions, Counts, Ended, NamePattern, Summary, Watch};
+use vignette::renderer::encode::VideoProfile;
+use vignette::renderer::render::RenderOptions;
+use vignette::{Engine, Error};
+
+use super::args::{ProgressStyle, StoreOptions, parse_set, parse_workers};
+use super::report::tell;
+use super::{INTERRUPTED, Stop, complain, interrupt, is_watched, say};
+
+/// What may be typed behind `vignette batch`.
+#[derive(Args)]
+pub(super) struct BatchArguments {
+    /// The template: a folder with template.yaml, or the file itself
+    template: PathBuf,
+    /// The viewers, one a row: a .csv, .jsonl, .ndjson or .parquet file
+    #[arg(long, value_name = "FILE")]
+    audience: PathBuf,
+    /// The folder for the videos and results.csv; made if it is missing
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// What the videos are written as
+    #[arg(long, value_enum, default_value_t = VideoFormat::Mp4)]
+    format: VideoFormat,
+    /// How the files are called, without ending: Handlebars over the row's data and its number, `row`
+    #[arg(long, value_name = "TEXT", value_parser = NamePattern::parse)]
+    name: Option<NamePattern>,
+    /// Goes on with the batch that was begun in the folder; rows that failed are tried again
+    #[arg(long)]
+    resume: bool,
+    /// Only so many rows from the first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Another size that the template knows
+    #[arg(long, value_name = "NAME")]
+    rendition: Option<String>,
+    /// Constant rate factor of x264: 1 is best, 50 smallest
+    #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
+          value_parser = clap::value_parser!(u8).range(1..=50))]
+    quality: u8,
+    /// Segments that are rendered at a time; one for each core when left out
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
+    workers: Option<usize>,
+    /// Sets one value of every row's data, read as the type that the template gives it
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_set)]
+    set: Vec<(String, String)>,
+    /// Another folder in which files that the data name are looked for
+    #[arg(long, value_name = "DIR")]
+    assets: Vec<PathBuf>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
+    progress: ProgressStyle,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+impl BatchArguments {
+    /// Whether programs read what is told.
+    pub(super) fn is_json(&self) -> bool {
+        self.progress == ProgressStyle::Json
+    }
+}
+
+/// The formats that a batch can write.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum VideoFormat {
+    /// MP4: H.264 and AAC
+    Mp4,
+}
+
+/// Renders all rows. Ends with 0 when all are done, 1 when some failed, 3 when this machine kept it from going on.
+pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
+    let json = arguments.is_json();
+    let BatchArguments {
+        template,
+        audience,
+        out,
+        format: VideoFormat::Mp4,
+        name,
+        resume,
+        limit,
+        rendition,
+        quality,
+        workers,
+        set,
+        assets,
+        progress,
+        store,
+    } = arguments;
+    ctrlc::set_handler(interrupt)
+        .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
+    let engine =
+        Engine::new()?.with_stores(super::store::open(&store, &|kind, words| tell(json, kind, words)));
+    let opened = engine.open(&template, &assets)?;
+    for warning in &opened.warnings {
+        tell(json, "warning", &warning.to_string());
+    }
+    let template = opened.value;
+    let audience = Audience::open(&audience)?;
+    let render = RenderOptions { quality, workers: workers.unwrap_or(RenderOptions::default().workers) };
+    let options = BatchOptions { rendition, render, name, set, limit, resume };
+    let reporter = Reporter::new(progress);
+    let summary = batch::run(&engine, &template, &audience, &out, &options, &reporter)?;
+    super::store::tell_troubles(engine.stores(), &|kind, words| tell(json, kind, words));
+    reporter.finish(&summary);
+    match summary.ended {
+        None if summary.counts.failed == 0 => Ok(()),
+        None => Err(Stop::Said),
+        Some(Ended::Failed { error, .. }) if error.is_input_fault() => Err(Stop::Said),
+        Some(_) => Err(Stop::Machine),
+    }
+}
+
+/// The shortest time between two JSON lines.
+const STEADY: Duration = Duration::from_millis(250);
+
+/// Tells how far the batch has come.
+struct Reporter {
+    bar: Option<ProgressBar>,
+    json: bool,
+    begun: Instant,
+    clock: Mutex<Clock>,
+}
+
+#[derive(Default)]
+struct Clock {
+    /// When the first row that an earlier run had not made was begun, as far as is known.
+    worked: Option<Instant>,
+    told: Option<Instant>,
+    earlier: u64,
+}
+
+impl Reporter {
+    fn new(style: ProgressStyle) -> Self {
+        let watched = style == ProgressStyle::Auto && is_watched();
+        let bar = watched.then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = BarStyle::with_template("[{bar:28}] {pos}/{len} rows  {msg}  {eta} left") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.enable_steady_tick(Duration::from_millis(250));
+            bar
+        });
+        let clock = Mutex::default();
+        Reporter { bar, json: style == ProgressStyle::Json, begun: Instant::now(), clock }
+    }
+
+    /// Says what came of it.
+    fn finish(&self, summary: &Summary) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let counts = &summary.counts;
+        let took = self.begun.elapsed().as_secs_f64();
+        let so_far = format!("{} of {} rows are done", counts.done, counts.total);
+        match &summary.ended {
+            Some(Ended::Failed { row, error }) => {
+                let place = row.map_or_else(String::new, |row| format!("row {row}: "));
+                let message = format!(
+                    "{place}{}; the batch ends here, {so_far}; when that is mended, go on with --resume",
+                    error.with_causes()
+                );
+                tell(self.json, "error", &message);
+            }
+            Some(Ended::Cancelled) => {
+                tell(self.json, "error", &format!("interrupted, {so_far}; go on with --resume"));
+            }
+            None => {}
+        }
+        if self.json {
+            let mut line = figures(counts);
+            line["event"] = json!("done");
+            line["results"] = json!(summary.results);
+            line["took_seconds"] = json!(took);
+            complain(&line.to_string());
+            return;
+        }
+        let earlier = match counts.earlier {
+            0 => String::new(),
+            earlier => format!(" ({earlier} before)"),
+        };
+        let reused = match reused(counts) {
+            Some(share) => format!("  {share:.0} % of segments reused"),
+            None => String::new(),
+        };
+        // Quiet when piped is about progress; the one line about the result is the result.
+        let _ = say(&format!(
+            "{}  {} done{earlier}, {} failed, of {} rows  in {took:.1} s{reused}",
+            summary.results.display(),
+            counts.done,
+            counts.failed,
+            counts.total,
+        ));
+    }
+}
+
+impl Watch for Reporter {
+    fn progress(&self, counts: &Counts) {
+        let Ok(mut clock) = self.clock.lock() else { return };
+        let now = Instant::now();
+        let finished = counts.done + counts.failed;
+        let new = finished - counts.earlier;
+        // Rows that an earlier run had made say nothing about how fast rows are made.
+        let skipped = counts.earlier != clock.earlier;
+        if skipped || clock.worked.is_none() {
+            clock.earlier = counts.earlier;
+            clock.worked = Some(now);
+        }
+        let minutes = clock.worked.map_or(0.0, |worked| (now - worked).as_secs_f64() / 60.0);
+        let rate = if minutes > 0.0 { new as f64 / minutes } else { 0.0 };
+        if let Some(bar) = &self.bar {
+            bar.set_length(counts.total);
+            bar.set_position(finished);
+            if skipped {
+                bar.reset_eta();
+            }
+            let reused = reused(counts).map_or_else(String::new, |share| format!(", {share:.0} % reused"));
+            bar.set_message(format!("{} failed, {rate:.1}/min{reused}", counts.failed));
+        }
+        let due = clock.told.is_none_or(|told| now - told >= STEADY) || finished == counts.total;
+        if self.json && due {
+            clock.told = Some(now);
+            let mut line = figures(counts);
+            line["event"] = json!("progress");
+            line["rows_per_minute"] = json!((rate * 10.0).round() / 10.0);
+            let left = counts.total - finished;
+            line["seconds_left"] =
+                if rate > 0.0 { json!((left as f64 / rate * 60.0).round()) } else { json!(null) };
+            complain(&line.to_string());
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+fn figures(counts: &Counts) -> serde_json::Value {
+    let Counts { total, done, earlier, failed, segments_new, segments_reused } = counts;
+    json!({
+        "event": "",
+        "done": done,
+        "failed": failed,
+        "total": total,
+        "earlier": earlier,
+        "segments_new": segments_new,
+        "segments_reused": segments_reused,
+    })
+}
+
+/// The share of segments that were not encoded, in per cent; nothing before the first segment.
+fn reused(counts: &Counts) -> Option<f64> {
+    let all = counts.segments_new + counts.segments_reused;
+    (all > 0).then(|| counts.segments_reused as f64 * 100.0 / all as f64)
+}
