@@ -38,12 +38,21 @@ if $with_tests; then
   # An independent decoder to read results back, photos, clips and recordings that no one here made, and pip for the
   # names below.
   packages+=(ffmpeg forensics-samples-files python3 python3-pip ca-certificates)
+  # A browser to play results in, and npm for the player below; another npm than Debian's will do.
+  packages+=(chromium)
+  command -v npm >/dev/null || packages+=(npm)
 fi
 
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
 faker_sha256=2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7
 names=.cache/fixtures/names.json
+
+# The player that plays HLS in browsers without their own, for tests only; one package, pinned by its hash.
+hls_version=1.7.4
+# The registry's `integrity` of that version, in hexadecimal.
+hls_sha512=dc697119d3ef4f6607bd060eb7ec8ecd3fc3122a2bfea255348ca51c0efb9207a805375042a8bbd06c1e7cd11498741e346ca30bc53adbe6ebbaa5bf4e99beb6
+hls=.cache/hls.js/$hls_version
 
 missing_packages() {
   local name
@@ -108,6 +117,21 @@ if $with_tests && [[ ! -s "$names" ]]; then
     fail "faker $faker_version could not be downloaded from PyPI"
   python3 -W ignore fixtures/make/names.py "$wheels/faker-$faker_version-py3-none-any.whl" "$names" ||
     fail 'the names could not be read from the wheel'
+fi
+
+if $with_tests && [[ ! -s "$hls/hls.min.js" ]]; then
+  say "fetching the player hls.js $hls_version"
+  command -v npm >/dev/null || fail 'npm is missing: install it'
+  rm -rf "$hls"
+  mkdir -p "$hls"
+  npm pack --silent --pack-destination "$hls" "hls.js@$hls_version" >/dev/null ||
+    fail "hls.js $hls_version could not be downloaded from npm"
+  archive=$hls/hls.js-$hls_version.tgz
+  printf '%s  %s\n' "$hls_sha512" "$archive" | sha512sum --check --quiet - >&2 ||
+    fail "$archive is not the hls.js $hls_version that was tested: its SHA-512 is another"
+  tar -xzf "$archive" -C "$hls" --strip-components=1 package/LICENSE
+  tar -xzf "$archive" -C "$hls" --strip-components=2 package/dist/hls.min.js
+  rm "$archive"
 fi
 
 say 'ready'

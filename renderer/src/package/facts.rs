@@ -303,15 +303,17 @@ mod tests {
             let said = parts.iter().try_for_each(|part| reader.segment(part));
             assert_eq!(said.map_err(|damage| damage.to_string()), Err(expected.to_owned()));
         }
-        // A composition offset that shows the second frame at the time of the third.
+        // The last sample of three is shown at the time of the second; now at that of the third, which is taken.
         let mut wrong = part(0);
         let trun = wrong.windows(4).position(|name| name == b"trun").unwrap();
-        let offset = trun + 4 + 4 + 4 + 4 + 4 + 2 * 8 - 4;
-        wrong[offset..offset + 4].copy_from_slice(&1001u32.to_be_bytes());
-        wrong[offset + 8..offset + 12].copy_from_slice(&0u32.to_be_bytes());
-        let said = FragmentReader::new(&header).unwrap().segment(&wrong);
-        assert_eq!(said, Ok(()), "the offsets are where this test takes them to be");
-        wrong[offset + 8..offset + 12].copy_from_slice(&1001u32.to_be_bytes());
+        // Behind the name, flags, count, data offset, first flags, two samples of size and offset, and a size.
+        let offset = trun + 20 + 2 * 8 + 4;
+        assert_eq!(
+            word(&wrong, offset),
+            Some(-1001i32 as u32),
+            "the offset is where this test takes it to be"
+        );
+        wrong[offset..offset + 4].copy_from_slice(&0u32.to_be_bytes());
         let said = FragmentReader::new(&header).unwrap().segment(&wrong);
         assert_eq!(said, Err(Damage("the frames of a fragment are not shown at regular times")));
     }

@@ -58,9 +58,9 @@ impl Rung {
         let shorter = width.min(height);
         let scaled = |length: u32| {
             let exact = u64::from(length) * u64::from(side);
-            // To the nearest even number, at least 2; never up, for a canvas is even.
+            // To the nearest even number, at least 2 and never more than there is.
             let twice = u64::from(shorter.max(1)) * 2;
-            (2 * ((exact + twice / 2) / twice)).clamp(2, u64::from(length.max(2))) as u32
+            (2 * ((exact + twice / 2) / twice)).clamp(2, u64::from(length & !1).max(2)) as u32
         };
         Rung { name: format!("v{side}"), width: scaled(width), height: scaled(height), quality }
     }
