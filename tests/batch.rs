@@ -325,11 +325,14 @@ fn a_batch_goes_on_wherever_it_was_killed() {
         round += 1;
         let name = format!("killed-{round}");
         let out = bench.out(&name);
+        let store = bench.out(&format!("store-{round}"));
         let mut before: BTreeMap<String, u64> = BTreeMap::new();
         loop {
             let mut child = bench
                 .batch("people.csv", &name)
                 .arg("--resume")
+                .arg("--store")
+                .arg(&store)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
@@ -372,6 +375,10 @@ fn a_batch_goes_on_wherever_it_was_killed() {
             table
         };
         assert_eq!(figures(&name), figures("whole"), "round {round}");
+        // Whatever was being kept when the process died, the store is sound and holds nothing unfinished.
+        succeed(vignette().args(["store", "verify", "--store"]).arg(&store));
+        let unfinished = fs::read_dir(store.join("v1/tmp")).map_or(0, |files| files.count());
+        assert_eq!(unfinished, 0, "round {round}");
     }
     assert!(finished_by_kill >= names.len(), "kills came before anything was done");
 }
@@ -430,6 +437,7 @@ fn a_full_disk_ends_the_batch_and_not_every_row() {
     // A limit on the size of files stands for a full disk: writes beyond it fail in the same way.
     let script = format!(r#"trap "" XFSZ; ulimit -f {room}; exec "$0" "$@""#);
     let mut limited = Command::new("bash");
+    limited.env("VIGNETTE_STORE", "memory:");
     limited.args(["-c", &script, env!("CARGO_BIN_EXE_vignette"), "batch"]).arg(bench.package.path());
     limited.arg("--audience").arg(bench.package.path().join("people.csv")).arg("-o").arg(bench.out("out"));
     let (code, text, error) = status(&mut limited);
@@ -451,6 +459,7 @@ fn a_disk_without_room_for_the_journal_ends_the_batch_too() {
     let bench = Bench::new(&[("people.csv", b"first_name\nAna\n")]);
     let script = r#"trap "" XFSZ; ulimit -f 0; exec "$0" "$@""#;
     let mut limited = Command::new("bash");
+    limited.env("VIGNETTE_STORE", "memory:");
     limited.args(["-c", script, env!("CARGO_BIN_EXE_vignette"), "batch"]).arg(bench.package.path());
     limited.arg("--audience").arg(bench.package.path().join("people.csv")).arg("-o").arg(bench.out("out"));
     let (code, _, error) = status(&mut limited);

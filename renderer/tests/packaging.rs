@@ -519,7 +519,7 @@ fn nothing_is_playable_before_all_media_is_there() {
 
     // A segment of another encoder is refused by name.
     let mut other = MADE.rendered.segments[0].clone();
-    other.config[3] += 1;
+    Arc::make_mut(&mut other).config[3] += 1;
     let said = to.put_segment(&plan.profile, &plan.segments[0], &other).unwrap_err().to_string();
     assert!(said.contains("another encoder"), "{said}");
 }
