@@ -6,7 +6,7 @@
 help:
 	@echo 'make demo     install what is missing, build, and render three videos into out/'
 	@echo 'make test     the same set-up, then every check'
-	@echo 'make bench    milliseconds per frame of composing, converting and encoding'
+	@echo 'make bench    where the time of a frame goes, and the cost of a viewer beside ffmpeg'
 	@echo 'make gallery  render every gallery template for every viewer and rendition into out/gallery/'
 
 setup:
@@ -28,4 +28,7 @@ test:
 	cargo test --locked --workspace
 
 bench: setup
+	@scripts/setup.sh --tests
 	cargo bench --locked --bench welcome
+	cargo build --release --locked
+	python3 benches/peers.py target/release/vignette

@@ -451,7 +451,12 @@ fn a_full_disk_ends_the_batch_and_not_every_row() {
     let (code, text, error) = status(bench.batch("people.csv", "out").arg("--resume"));
     assert_eq!(code, 0, "{error}");
     assert!(text.contains("5 done (2 before)"), "{text}");
-    assert!(files(&bench.out("out")) == whole);
+    // Which segments were new differs, as the second half began with an empty store.
+    let videos = |mut files: BTreeMap<String, Vec<u8>>| {
+        files.remove("results.csv").expect("a table of results");
+        files
+    };
+    assert!(videos(files(&bench.out("out"))) == videos(whole));
 }
 
 #[test]

@@ -243,14 +243,17 @@ impl Browser {
             let pages = get(port, "/json/list").and_then(|text| serde_json::from_slice::<Value>(&text).ok());
             let pages = pages.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let page = pages.iter().find(|page| page["type"] == "page");
+            // The list escapes titles as if they stood in HTML.
             let title = page.and_then(|page| page["title"].as_str()).unwrap_or_default();
-            if let Ok(report) = serde_json::from_str::<Value>(title)
+            let title =
+                title.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            if let Ok(report) = serde_json::from_str::<Value>(&title)
                 && report["done"] == true
             {
                 return report;
             }
             if title != last {
-                (last, changed) = (title.to_owned(), Instant::now());
+                (last, changed) = (title, Instant::now());
             }
             assert!(changed.elapsed() < PATIENCE, "the page hangs: {last}");
             std::thread::sleep(Duration::from_millis(200));

@@ -4,6 +4,7 @@
 //! nothing before it refers to. So the same frames give the same bytes whoever encodes them, and segments
 //! follow one another in a file without being encoded again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -154,6 +155,55 @@ impl SegmentEncoder {
     /// # Errors
     /// What the encoder reported, or that it hangs.
     pub fn push(&mut self, frame: &I420Frame) -> Result<(), EncodeError> {
+        self.wait()?;
+        let size = padded_len(frame.width() as usize, frame.height() as usize);
+        let mut buffer =
+            gst::Buffer::with_size(size).map_err(|_| EncodeError::Output("no memory for a frame".into()))?;
+        {
+            let buffer =
+                buffer.get_mut().ok_or_else(|| EncodeError::Output("a new buffer is shared".into()))?;
+            let mut map = buffer
+                .map_writable()
+                .map_err(|_| EncodeError::Output("a new buffer cannot be written".into()))?;
+            // Even widths that are not a multiple of four have padded rows in GStreamer's I420.
+            copy_planes(frame, &mut map);
+        }
+        self.send(buffer)
+    }
+
+    /// Gives the next frame without copying it. Waits while the encoder is busy with those before it.
+    ///
+    /// # Errors
+    /// What the encoder reported, or that it hangs.
+    pub fn push_shared(&mut self, frame: &Arc<I420Frame>) -> Result<(), EncodeError> {
+        self.wait()?;
+        let mut buffer = gst::Buffer::new();
+        {
+            let buffer =
+                buffer.get_mut().ok_or_else(|| EncodeError::Output("a new buffer is shared".into()))?;
+            let (width, height) = (frame.width(), frame.height());
+            for plane in [Plane::Y, Plane::U, Plane::V] {
+                buffer.append_memory(gst::Memory::from_slice(SharedPlane(frame.clone(), plane)));
+            }
+            // Where the planes begin, and how long their rows are.
+            let offsets = [0, frame.y.len(), frame.y.len() + frame.u.len()];
+            let strides = [width as i32, frame.chroma_width() as i32, frame.chroma_width() as i32];
+            gst_video::VideoMeta::add_full(
+                buffer,
+                gst_video::VideoFrameFlags::empty(),
+                gst_video::VideoFormat::I420,
+                width,
+                height,
+                &offsets,
+                &strides,
+            )
+            .map_err(|error| EncodeError::Output(error.to_string()))?;
+        }
+        self.send(buffer)
+    }
+
+    /// Waits until few frames stand in front of the encoder.
+    fn wait(&self) -> Result<(), EncodeError> {
         let mut waited = Instant::now();
         let mut level = self.source.current_level_buffers();
         while level >= QUEUED_FRAMES {
@@ -168,9 +218,11 @@ impl SegmentEncoder {
             }
             level = now;
         }
-        let size = padded_len(frame.width() as usize, frame.height() as usize);
-        let mut buffer =
-            gst::Buffer::with_size(size).map_err(|_| EncodeError::Output("no memory for a frame".into()))?;
+        Ok(())
+    }
+
+    /// Stamps a frame with its time and hands it over.
+    fn send(&mut self, mut buffer: gst::Buffer) -> Result<(), EncodeError> {
         {
             let buffer =
                 buffer.get_mut().ok_or_else(|| EncodeError::Output("a new buffer is shared".into()))?;
@@ -182,11 +234,6 @@ impl SegmentEncoder {
             let (start, end) = (nanos(index) as u64, nanos(index + 1) as u64);
             buffer.set_pts(gst::ClockTime::from_nseconds(start));
             buffer.set_duration(gst::ClockTime::from_nseconds(end - start));
-            let mut map = buffer
-                .map_writable()
-                .map_err(|_| EncodeError::Output("a new buffer cannot be written".into()))?;
-            // Even widths that are not a multiple of four have padded rows in GStreamer's I420.
-            copy_planes(frame, &mut map);
         }
         self.source.push_buffer(buffer).map_err(|_| self.fault())?;
         self.pushed += 1;
@@ -315,6 +362,26 @@ fn configure(encoder: &gst::Element, profile: &VideoProfile) {
         .set_property_from_str("option-string", "scenecut=0:open-gop=0:weightp=1:mixed-refs=0:force-cfr=1");
 }
 
+/// One plane of a frame, as GStreamer holds it until the encoder is done with it.
+struct SharedPlane(Arc<I420Frame>, Plane);
+
+#[derive(Clone, Copy)]
+enum Plane {
+    Y,
+    U,
+    V,
+}
+
+impl AsRef<[u8]> for SharedPlane {
+    fn as_ref(&self) -> &[u8] {
+        match self.1 {
+            Plane::Y => &self.0.y,
+            Plane::U => &self.0.u,
+            Plane::V => &self.0.v,
+        }
+    }
+}
+
 /// Copies the planes of `frame` into GStreamer's I420 layout, whose rows start at multiples of four bytes.
 fn copy_planes(frame: &I420Frame, target: &mut [u8]) {
     // Widths here are even but chroma rows may not be a multiple of four; `VideoInfo`'s default strides are.
@@ -438,6 +505,27 @@ mod tests {
         assert_eq!(encode(20), encode(20));
         assert_eq!(encode(1).units.len(), 1);
         assert_eq!(encode(5).config, encode(40).config, "one decoder configuration for all segments");
+    }
+
+    #[test]
+    fn a_shared_frame_is_encoded_as_a_copied_one() {
+        for (width, height) in [(66, 48), (128, 64)] {
+            let profile = VideoProfile { width, height, ..profile() };
+            let encode = |shared: bool| {
+                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                for index in 0..9u32 {
+                    let mut frame = I420Frame::new(width, height);
+                    let samples = frame.y.iter_mut().chain(&mut frame.u).chain(&mut frame.v);
+                    for (at, sample) in samples.enumerate() {
+                        *sample = 16 + ((at as u32 * 7 + index * 11) % 200) as u8;
+                    }
+                    let frame = Arc::new(frame);
+                    if shared { encoder.push_shared(&frame) } else { encoder.push(&frame) }.unwrap();
+                }
+                encoder.finish().unwrap()
+            };
+            assert_eq!(encode(true), encode(false), "{width} x {height}");
+        }
     }
 
     #[test]

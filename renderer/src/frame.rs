@@ -134,8 +134,8 @@ struct Pool {
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { planes: Vec::new(), bytes: 0 });
 
-/// What the pool may hold: twenty frames of 1920 × 1080.
-const POOL_BUDGET: usize = 64 << 20;
+/// What the pool may hold: ten frames of 1920 × 1080.
+const POOL_BUDGET: usize = 32 << 20;
 
 /// Smaller planes come from memory that the process has already.
 const SMALLEST_POOLED: usize = 128 << 10;

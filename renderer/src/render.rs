@@ -536,7 +536,7 @@ impl<'a> Work<'a> {
             let picture = composer.frame(segment.scene, frame)?;
             for (encoder, scaler) in &mut encoders {
                 match scaler {
-                    None => encoder.push(&picture)?,
+                    None => encoder.push_shared(&picture)?,
                     Some(scaler) => {
                         let scaled =
                             scaler.scale(&picture).map_err(|error| RenderError::Check(error.to_string()))?;

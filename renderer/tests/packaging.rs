@@ -214,13 +214,13 @@ fn lags(left: &[f32], start: i64) -> Vec<f64> {
     joins(plan).into_iter().enumerate().map(lag).collect()
 }
 
-/// Fails unless every burst is less than a tenth of a sample away from its place.
+/// Fails unless every burst is less than half a sample away from its place; coding moves their tops a little.
 fn assert_in_step(left: &[f32], start: i64, what: &str) {
     let lags = lags(left, start);
     assert!(lags.len() > 100, "{what}");
     let worst = lags.iter().fold(0.0, |worst: f64, lag| worst.max(lag.abs()));
     println!("{what}: join 100 is off by {:.4} samples, the worst by {worst:.4}", lags[100]);
-    assert!(worst < 0.1, "{what}: {worst} samples");
+    assert!(worst < 0.5, "{what}: {worst} samples");
 }
 
 /// Decodes pictures and sound of `file` with ffmpeg and holds them against what was encoded. Sound may be in a playlist of its own.

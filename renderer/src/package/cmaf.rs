@@ -168,9 +168,10 @@ impl AudioTiming {
 
 /// The header of a CMAF track of pictures. `config` is the `avcC` record of its segments.
 ///
-/// It names the brand `cmf2`: no edit list, signed composition offsets, all defaults in the fragments.
+/// Its edit list starts at the composition time of the first frame, as that of the sound skips the priming. Signed composition offsets
+/// would do without (brand `cmf2`), but libavformat then shows every frame late by the reordering.
 pub fn init_video(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
-    let mut bytes = file_type(b"iso6", &[b"iso6", b"cmfc", b"cmf2"]);
+    let mut bytes = file_type(b"iso6", &[b"iso6", b"cmfc"]);
     bytes.extend(movie(&[(VIDEO_TRACK, video_track(profile, config))], None));
     bytes
 }
@@ -205,7 +206,7 @@ pub(super) fn init_both(
 
 /// A media segment of pictures whose first frame is frame `first_frame` of the video: it is decoded and shown at exactly that time.
 ///
-/// Decoding runs ahead of showing, so the composition offsets of frames that are shown early are negative; no edit list is needed.
+/// Decoding runs ahead of showing: all composition offsets are larger by the reordering, which the header's edit list takes off again.
 /// The fragment's sequence number is `first_frame + 1`: it grows along a video, as it must, and follows from the name.
 ///
 /// # Errors
@@ -325,7 +326,11 @@ pub(super) fn video_run<'a>(
             Some(seen) if !*seen => *seen = true,
             _ => return damaged("its frames are not each shown once"),
         }
-        let offset = (i64::from(unit.shown_at) - decoded as i64) * i64::from(tick);
+        let ahead = i64::from(unit.shown_at) + i64::from(VideoProfile::REORDER_FRAMES) - decoded as i64;
+        if ahead < 0 {
+            return damaged("a frame is shown before it is decoded");
+        }
+        let offset = ahead * i64::from(tick);
         let Ok(offset) = i32::try_from(offset) else {
             return damaged("a frame is shown too far from its decoding");
         };
@@ -492,6 +497,7 @@ fn put_no_samples(stbl: &mut Vec<u8>) {
 fn video_track(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
     boxed(b"trak", |trak| {
         trak.extend(tkhd(VIDEO_TRACK, 0, [profile.width, profile.height], 0, 0));
+        trak.extend(edts(0, VideoProfile::REORDER_FRAMES * profile.frame_rate.den()));
         trak.extend(boxed(b"mdia", |mdia| {
             mdia.extend(mdhd(profile.frame_rate.num(), 0, "und"));
             mdia.extend(hdlr(b"vide", "Video"));
@@ -587,7 +593,7 @@ pub(super) mod tests {
         reader.segment(&video_segment(&b, &profile(), 5).unwrap()).unwrap();
         let facts = reader.finish();
         assert_eq!(facts.len(), 1);
-        assert_eq!((facts[0].kind, facts[0].timescale, facts[0].skipped), (Kind::Video, 30000, 0));
+        assert_eq!((facts[0].kind, facts[0].timescale, facts[0].skipped), (Kind::Video, 30000, 2002));
         assert_eq!((facts[0].samples, facts[0].ticks), (8, 8 * 1001));
     }
 

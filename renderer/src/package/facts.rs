@@ -36,9 +36,13 @@ pub struct TrackFacts {
 }
 
 impl TrackFacts {
-    /// Ticks that are played: what the samples last, less what the edit list skips.
+    /// Ticks that are played: what the samples last; of sound, less what the edit list skips. That of pictures skips nothing that is
+    /// shown, only the time by which decoding runs ahead.
     pub fn played(&self) -> u64 {
-        self.ticks.saturating_sub(self.skipped)
+        match self.kind {
+            Kind::Video => self.ticks,
+            Kind::Audio => self.ticks.saturating_sub(self.skipped),
+        }
     }
 }
 
@@ -130,7 +134,7 @@ impl FragmentReader {
                 return Err(Damage("a fragment's samples are not where its index says"));
             }
             if facts.kind == Kind::Video {
-                check_times(&run)?;
+                check_times(&run, facts.skipped)?;
             }
             let (mut ticks, mut bytes) = (0u64, 0u64);
             for sample in &run.samples {
@@ -229,16 +233,18 @@ fn read_run(traf: &[u8]) -> Option<ReadRun> {
     Some(ReadRun { track, decode_time, data_offset, samples })
 }
 
-/// Whether the frames are shown one after the other from the run's decode time on.
-fn check_times(run: &ReadRun) -> Result<(), Damage> {
+/// Whether the frames are shown one after the other from the run's decode time on, once the edit list has taken off `skipped`.
+fn check_times(run: &ReadRun, skipped: u64) -> Result<(), Damage> {
     let irregular = Damage("the frames of a fragment are not shown at regular times");
     let Some(step) = run.samples.first().map(|sample| i64::from(sample.duration)) else { return Ok(()) };
-    let mut shown: Vec<i64> =
-        (0..).zip(&run.samples).map(|(index, sample)| index * step + i64::from(sample.offset)).collect();
+    let mut shown: Vec<i64> = (0..)
+        .zip(&run.samples)
+        .map(|(index, sample)| index * step + i64::from(sample.offset) - skipped as i64)
+        .collect();
     shown.sort_unstable();
     let regular = (0..).zip(&shown).all(|(index, time)| *time == index * step);
     let even = run.samples.iter().all(|sample| i64::from(sample.duration) == step);
-    let starts = run.samples.first().is_some_and(|first| first.offset == 0);
+    let starts = run.samples.first().is_some_and(|first| i64::from(first.offset) == skipped as i64);
     if regular && even && starts { Ok(()) } else { Err(irregular) }
 }
 
