@@ -98,6 +98,9 @@ impl Error {
     }
 }
 
+/// Answers requests, in their order.
+type Answer<'a> = &'a dyn Fn(&[Request]) -> Vec<Result<Generated, GenerateError>>;
+
 /// What is costly to set up once and good for every video: fonts and generators.
 pub struct Engine {
     fonts: FontLibrary,
@@ -196,7 +199,7 @@ impl Engine {
         template: &Template,
         data: &Data,
         rendition: Option<&str>,
-        answer: &dyn Fn(&[Request]) -> Vec<Result<Generated, GenerateError>>,
+        answer: Answer<'_>,
     ) -> Result<Warned<Video>, Error> {
         let package = &template.package;
         let wanted = package.template.document().generate.entries.len();

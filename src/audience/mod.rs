@@ -149,7 +149,7 @@ impl Audience {
     /// The file cannot be opened, or is no longer the one that was opened first.
     pub fn rows(&self) -> Result<Rows, AudienceError> {
         let source = match self.format {
-            Format::Csv => Source::Csv(self.explain(cells::Cells::open(self.file()?))?),
+            Format::Csv => Source::Csv(Box::new(self.explain(cells::Cells::open(self.file()?))?)),
             Format::JsonLines => Source::Lines(lines::Lines::new(self.file()?)),
             Format::Parquet => Source::Parquet(self.explain(table::Table::open(self.file()?))?),
         };
@@ -236,7 +236,7 @@ pub struct Rows {
 }
 
 enum Source {
-    Csv(cells::Cells<File>),
+    Csv(Box<cells::Cells<File>>),
     Lines(lines::Lines<File>),
     Parquet(table::Table),
     /// After an error nothing more is read.

@@ -68,6 +68,9 @@ struct Measured {
     of: f64,
 }
 
+/// One of two figures that were measured together.
+type Pick = fn(&(Measured, Measured)) -> Measured;
+
 /// A segment that takes less CPU than this is rendered again, since the system counts in ticks of 10 ms.
 const SHORTEST: Duration = Duration::from_millis(300);
 /// A segment is rendered so many times at most.
@@ -123,8 +126,7 @@ impl Subject<'_> {
         let range = |list: &[(Measured, Measured)], pick: fn(&(Measured, Measured)) -> Measured| {
             Range::of(&list.iter().map(pick).collect::<Vec<_>>())
         };
-        let (time, size): (fn(&(Measured, Measured)) -> Measured, fn(&(Measured, Measured)) -> Measured) =
-            (|both| both.0, |both| both.1);
+        let (time, size): (Pick, Pick) = (|both| both.0, |both| both.1);
         let (shared_frame, single_frame) = (range(&shared, time), range(&single, time));
         let (shared_frame_bytes, single_frame_bytes) = (range(&shared, size), range(&single, size));
         let (viewer, sound_bytes) = (Range::of(&viewers), Range::of(&sounds));
