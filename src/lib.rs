@@ -20,7 +20,7 @@
 //! # }
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -143,14 +143,15 @@ impl Engine {
         let media = Arc::new(Media::default());
         let lacking = Arc::new(Mutex::new(None));
         let (opened, lacks, vault) = (media.clone(), lacking.clone(), self.stores.vault.clone());
+        let right: Mutex<HashSet<Digest>> = Mutex::default();
         let probe = move |kind, blob: &Blob| {
             if kind == AssetKind::Font {
                 let font = std::iter::once((blob.digest(), blob.bytes().clone()));
                 return library.with_assets(font).map(drop).map_err(|error| error.to_string());
             }
-            // A file that was found right before is decoded when a frame shows it.
+            // A file that was found right before, for another viewer or in another process, is decoded when a frame shows it.
             let finding = finding(kind, blob);
-            if vault.contains(&finding) {
+            if lock(&right).contains(&finding) || vault.contains(&finding) {
                 return Ok(());
             }
             opened.probe(kind, blob).map_err(|error| {
@@ -161,6 +162,11 @@ impl Engine {
                 message
             })?;
             vault.keep(&finding, Vec::new().into());
+            let mut right = lock(&right);
+            if right.len() >= MOST_FINDINGS {
+                right.clear();
+            }
+            right.insert(finding);
             Ok(())
         };
         let options = OpenOptions {
@@ -309,6 +315,9 @@ fn finding(kind: AssetKind, blob: &Blob) -> Digest {
     let form = format!("vignette probe {PROBE_VERSION} {kind:?} {}", blob.digest());
     Digest::of(form.as_bytes())
 }
+
+/// Findings that are remembered of a template's files; each voice of each viewer is one, too.
+const MOST_FINDINGS: usize = 4096;
 
 /// Changes whenever a file may be judged otherwise.
 const PROBE_VERSION: u32 = 1;
