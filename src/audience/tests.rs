@@ -276,7 +276,8 @@ fn damaged_parquet_files_end_nothing() {
     for at in 0..file.len() {
         let mut damaged = file.clone();
         damaged[at] ^= 0x55;
-        let path = folder.path().join("p.parquet");
+        // A file of its own each time: writing over one makes some file systems wait for the disk.
+        let path = folder.path().join(format!("{at}.parquet"));
         fs::write(&path, damaged).unwrap();
         let Ok(audience) = Audience::open(&path) else { continue };
         let Ok(rows) = audience.rows() else { continue };

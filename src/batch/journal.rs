@@ -302,6 +302,9 @@ mod tests {
         drop(journal);
         let whole = fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
+            // A folder of its own each time: writing over a file makes some file systems wait for the disk.
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(NAME);
             fs::write(&path, &whole[..cut]).unwrap();
             let journal = open(folder.path(), true).unwrap();
             // Every line that ends before the cut counts, and no other.
