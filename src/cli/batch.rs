@@ -166,10 +166,13 @@ impl Reporter {
         match &summary.ended {
             Some(Ended::Failed { row, error }) => {
                 let place = row.map_or_else(String::new, |row| format!("row {row}: "));
-                let message = format!(
-                    "{place}{}; the batch ends here, {so_far}; when that is mended, go on with --resume",
-                    error.with_causes()
-                );
+                // An audience that was changed is another one, with which no batch goes on.
+                let remedy = match error.is_input_fault() {
+                    true => "",
+                    false => "; when that is mended, go on with --resume",
+                };
+                let message =
+                    format!("{place}{}; the batch ends here, {so_far}{remedy}", error.with_causes());
                 tell(self.json, "error", &message);
             }
             Some(Ended::Cancelled) => {

@@ -1,11 +1,12 @@
 //! English through the program `flite`.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use vignette_templates::generate::{Voice, VoiceRequest};
 
 use super::align::{self, Phone};
-use super::process::Program;
+use super::process::{MAX_OUTPUT, Program};
 use super::wav::Sound;
 use super::{Script, finish};
 use crate::error::{GenerateError, did_you_mean};
@@ -86,21 +87,20 @@ impl VoiceProvider for Flite {
         let voice = voice_of(request)?;
         let script = Script::read(request)?;
         let words: Vec<String> = script.words.iter().map(|word| to_ascii(word)).collect::<Result<_, _>>()?;
-        let folder = tempfile::Builder::new()
-            .prefix("vignette-voice-")
-            .tempdir()
-            .map_err(|error| self.program.io("make a temporary folder for", error))?;
-        // The program cannot write to a pipe, since it goes back to complete the header.
-        let file = folder.path().join("speech.wav");
+        // The program cannot write to a pipe, since it goes back to complete the header. A file without a name leaves
+        // no speech behind, whenever this process ends.
+        let mut file =
+            tempfile::tempfile().map_err(|error| self.program.io("make a temporary file for", error))?;
+        let own = file.try_clone().map_err(|error| self.program.io("make a temporary file for", error))?;
         let stretch = format!("duration_stretch={:.4}", 1.0 / script.speed);
-        let mut arguments: Vec<std::ffi::OsString> =
-            ["-voice", voice, "--setf", &stretch, "-psdur", "-f", "/dev/stdin", "-o"].map(Into::into).into();
-        arguments.push(file.clone().into());
+        let arguments =
+            ["-voice", voice, "--setf", &stretch, "-psdur", "-f", "/dev/stdin", "-o", "/dev/stderr"];
         let text = format!("{}\n", words.join(" "));
-        let printed = self.program.run(&arguments, text.as_bytes(), context)?;
-        let bytes =
-            std::fs::read(&file).map_err(|error| self.program.io("read the speech written by", error))?;
-        drop(folder);
+        let printed = self.program.run_beside(&arguments, text.as_bytes(), own.into(), context)?;
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.take(MAX_OUTPUT).read_to_end(&mut bytes))
+            .map_err(|error| self.program.io("read the speech written by", error))?;
         let sound = Sound::from_wav(&bytes)
             .map_err(|reason| GenerateError::Rejected { provider: "flite".to_owned(), reason })?;
         let spoken = phones(&String::from_utf8_lossy(&printed), sound.rate);

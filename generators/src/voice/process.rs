@@ -21,7 +21,7 @@ pub(super) struct Program {
 }
 
 /// More output than twenty minutes of speech at 22 kHz needs is a program gone mad.
-const MAX_OUTPUT: u64 = 64 << 20;
+pub(super) const MAX_OUTPUT: u64 = 64 << 20;
 
 impl Program {
     /// What the program writes to standard output when given these arguments and this input.
@@ -35,13 +35,27 @@ impl Program {
         input: &[u8],
         context: &Context,
     ) -> Result<Vec<u8>, GenerateError> {
+        self.run_beside(arguments, input, Stdio::null(), context)
+    }
+
+    /// [`Program::run`] with `beside` as the program's standard error, which it reaches as `/dev/stderr`.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub(super) fn run_beside(
+        &self,
+        arguments: &[impl AsRef<OsStr>],
+        input: &[u8],
+        beside: Stdio,
+        context: &Context,
+    ) -> Result<Vec<u8>, GenerateError> {
         let started = Instant::now();
         let given = context.remaining();
         let mut child = Command::new(&self.path)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(beside)
             .spawn()
             .map_err(|error| self.not_started(error))?;
         // Both pipes are served by threads of their own: one that fills up would stop the program for ever. They end

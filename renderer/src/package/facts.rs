@@ -314,12 +314,8 @@ mod tests {
         let trun = wrong.windows(4).position(|name| name == b"trun").unwrap();
         // Behind the name, flags, count, data offset, first flags, two samples of size and offset, and a size.
         let offset = trun + 20 + 2 * 8 + 4;
-        assert_eq!(
-            word(&wrong, offset),
-            Some(-1001i32 as u32),
-            "the offset is where this test takes it to be"
-        );
-        wrong[offset..offset + 4].copy_from_slice(&0u32.to_be_bytes());
+        assert_eq!(word(&wrong, offset), Some(1001), "the offset is where this test takes it to be");
+        wrong[offset..offset + 4].copy_from_slice(&2002u32.to_be_bytes());
         let said = FragmentReader::new(&header).unwrap().segment(&wrong);
         assert_eq!(said, Err(Damage("the frames of a fragment are not shown at regular times")));
     }
