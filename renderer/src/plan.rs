@@ -7,7 +7,7 @@ use vignette_templates::blob::Digest;
 use vignette_templates::time::FrameRange;
 use vignette_templates::video::{Canvas, Color, Layer, LayerKind, Scene, Transition, Video};
 
-use crate::encode::VideoProfile;
+use crate::encode::{EncoderId, VideoProfile};
 use crate::text::FontLibrary;
 
 /// Changes whenever the same filled video would give other pixels or other bytes.
@@ -73,8 +73,13 @@ const SHORTEST_FRAMES: u32 = 6;
 /// Cuts `video` into segments and names them.
 pub fn plan(video: &Video, fonts: &FontLibrary, quality: u8) -> Plan {
     let canvas = video.canvas;
-    let profile =
-        VideoProfile { width: canvas.width, height: canvas.height, frame_rate: canvas.frame_rate, quality };
+    let profile = VideoProfile {
+        width: canvas.width,
+        height: canvas.height,
+        frame_rate: canvas.frame_rate,
+        quality,
+        encoder: EncoderId::default(),
+    };
     let rate = canvas.frame_rate;
     let longest =
         rate.frames_in(vignette_templates::time::Time::from_seconds(LONGEST_SECONDS as i64)).max(1) as u32;

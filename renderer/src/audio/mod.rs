@@ -1,6 +1,6 @@
 //! Everything that is heard: files decoded to PCM, mixed to one programme, encoded once.
 //!
-//! [`programme`] decodes the sounds of a filled video and mixes them; [`encode_aac`] makes the track that is packaged.
+//! [`programme`] decodes the sounds of a filled video and mixes them; [`encode_aac`] and [`encode_opus`] make the track that is packaged.
 
 mod decode;
 mod encode;
@@ -9,7 +9,7 @@ mod loudness;
 mod mix;
 
 pub use self::decode::{Pcm, decode, decode_heard, probe};
-pub use self::encode::{AacTrack, encode_aac};
+pub use self::encode::{AacTrack, OpusTrack, encode_aac, encode_opus};
 pub use self::loudness::integrated_loudness;
 pub use self::mix::{Programme, mix};
 
