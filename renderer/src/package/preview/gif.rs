@@ -11,7 +11,7 @@ use super::{Part, PreviewError, Shown, differs, ends, size_of};
 pub(super) struct Level {
     /// Colours, beside the one that means "as before".
     pub(super) colours: usize,
-    /// Changes of a channel up to this much are left out.
+    /// Changes of a channel up to this much are left out where it is bright, a third of it where it is dark.
     pub(super) tolerance: u8,
     /// Whether colours may be mixed from dots.
     dither: bool,
@@ -24,9 +24,16 @@ pub(super) const LEVELS: [Level; 7] = [
     Level { colours: 191, tolerance: 6, dither: false },
     Level { colours: 127, tolerance: 9, dither: false },
     Level { colours: 95, tolerance: 12, dither: false },
-    Level { colours: 63, tolerance: 16, dither: false },
-    Level { colours: 47, tolerance: 20, dither: false },
+    Level { colours: 63, tolerance: 14, dither: false },
+    Level { colours: 47, tolerance: 16, dither: false },
 ];
+
+/// Whether a change is seen. In the dark the eye is keener.
+fn is_seen(was: [u8; 3], is: [u8; 3], tolerance: u8) -> bool {
+    let brightest = was.into_iter().chain(is).max().unwrap_or_default();
+    let least = u32::from(tolerance) * (128 + u32::from(brightest)) / 383;
+    differs(was, is, least as u8)
+}
 
 /// The file, and how many frames are in it.
 pub(super) fn encode(frames: &[Shown], level: &Level, dither: bool) -> Result<(Vec<u8>, u32), PreviewError> {
@@ -47,8 +54,12 @@ pub(super) fn encode(frames: &[Shown], level: &Level, dither: bool) -> Result<(V
     let (mut count, mut begun, mut ended) = (0, 0, 0);
     for (frame, end) in frames.iter().zip(ends(frames, 100)) {
         let mut wanted = vec![transparent; pixels];
+        // Another scene is written whole: what is left out of it would show the scene before.
+        let colors = frame.picture.pixels().map(|pixel| pixel.0);
+        let changed = colors.zip(&meant).filter(|(is, was)| is_seen(**was, *is, level.tolerance)).count();
+        let tolerance = if changed > pixels / 2 { 0 } else { level.tolerance };
         for ((x, y, pixel), at) in frame.picture.enumerate_pixels().zip(0..) {
-            if held[at] == transparent || differs(meant[at], pixel.0, level.tolerance) {
+            if held[at] == transparent || is_seen(meant[at], pixel.0, tolerance) {
                 let index = mapper.index(pixel.0, x, y);
                 meant[at] = pixel.0;
                 if held[at] != index {

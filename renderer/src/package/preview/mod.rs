@@ -132,6 +132,8 @@ const SHORTEST_SIDE: u32 = 16;
 const NARROWEST: u32 = 120;
 /// WebP's quality goes no lower.
 const LOWEST_QUALITY: u8 = 20;
+/// By how much quality is tried lower; encoding all frames takes seconds.
+const QUALITY_STEP: u8 = 5;
 
 /// A frame and how long it shows.
 struct Shown {
@@ -159,11 +161,13 @@ pub fn preview(
     let [full_width, _] = size_of(&taken);
     let worst = match options.format {
         PreviewFormat::Gif => gif::LEVELS.len() - 1,
-        PreviewFormat::WebP => usize::from(options.quality.saturating_sub(LOWEST_QUALITY)),
+        PreviewFormat::WebP => {
+            usize::from(options.quality.saturating_sub(LOWEST_QUALITY).div_ceil(QUALITY_STEP))
+        }
     };
     let encode = |frames: &[Shown], pressure: Pressure| match options.format {
         PreviewFormat::Gif => gif::encode(frames, &gif::LEVELS[pressure], options.dither),
-        PreviewFormat::WebP => webp::encode(frames, options.quality - pressure as u8),
+        PreviewFormat::WebP => webp::encode(frames, quality_at(options, pressure)),
     };
     let fits = |bytes: &[u8]| options.budget.is_none_or(|budget| bytes.len() as u64 <= budget);
     let mut smallest: Option<(u64, u32, u32, FrameRate)> = None;
@@ -219,6 +223,12 @@ pub fn preview(
     })
 }
 
+/// The quality of WebP under pressure.
+fn quality_at(options: &PreviewOptions, pressure: Pressure) -> u8 {
+    let lost = u8::try_from(pressure).unwrap_or(u8::MAX).saturating_mul(QUALITY_STEP);
+    options.quality.saturating_sub(lost).max(LOWEST_QUALITY)
+}
+
 /// What was given up for the budget.
 fn given_up(
     options: &PreviewOptions,
@@ -237,7 +247,7 @@ fn given_up(
             ),
             PreviewFormat::WebP => format!(
                 "quality {} instead of {} to keep to {budget} bytes",
-                usize::from(options.quality) - pressure,
+                quality_at(options, pressure),
                 options.quality
             ),
         });
