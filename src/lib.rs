@@ -29,6 +29,7 @@ use serde_json::Value;
 pub mod audience;
 pub mod batch;
 pub mod forecast;
+pub mod output;
 
 pub use vignette_generators as generators;
 pub use vignette_renderer as renderer;
@@ -67,6 +68,9 @@ pub enum Error {
     /// The store cannot be used as it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What was asked for as output does not go together, or not with this video.
+    #[error("{0}")]
+    Options(String),
     /// Anything else about the input, in words.
     #[error("{0}")]
     Input(String),
@@ -76,7 +80,7 @@ impl Error {
     /// Whether the template or data could be changed to avoid it; otherwise this machine is at fault.
     pub fn is_input_fault(&self) -> bool {
         match self {
-            Error::Faults(_) | Error::Input(_) => true,
+            Error::Faults(_) | Error::Input(_) | Error::Options(_) => true,
             Error::Generate(error) => error.is_input_fault(),
             Error::Render(error) => error.is_input_fault(),
             Error::Fonts(_) | Error::Store(_) => false,

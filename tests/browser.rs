@@ -107,7 +107,7 @@ impl Site {
         ];
         let movie = HlsMovie {
             rungs: &rungs,
-            audio: Some(&rendered.audio),
+            audio: rendered.sound.aac(),
             captions: &video.captions,
             locale: &video.locale,
         };
@@ -117,7 +117,7 @@ impl Site {
         fs::copy(&player, path("hls.min.js"))
             .unwrap_or_else(|error| panic!("{}: {error}; run scripts/setup.sh --tests", player.display()));
         let port = serve(folder.path().to_owned());
-        Site { folder, port, frames: rendered.frames, samples: rendered.audio.length }
+        Site { folder, port, frames: rendered.frames, samples: rendered.sound.length() }
     }
 }
 

@@ -12,7 +12,8 @@ use vignette_templates::time::FrameRange;
 use vignette_templates::video::{Canvas, Layer, LayerKind, Scene, Transition, Video};
 
 use self::canonical::{Naming, shows_in};
-use crate::encode::VideoProfile;
+use crate::audio::SoundCodec;
+use crate::encode::{EncoderId, VideoProfile};
 use crate::text::FontLibrary;
 
 /// Changes whenever the same filled video would give other pixels or other bytes.
@@ -89,6 +90,21 @@ pub struct Plan {
     pub segments: Vec<Segment>,
     /// Names the encoded sound by all that decides its bytes.
     pub audio: Digest,
+    /// How the sound is coded.
+    pub sound: SoundCodec,
+}
+
+impl Plan {
+    /// The same pictures with their sound coded otherwise, and so under another name.
+    pub fn with_sound(mut self, sound: SoundCodec) -> Plan {
+        if self.sound != sound {
+            let mut hasher = blake3::Hasher::new_derive_key("vignette sound codec v1");
+            hasher.update(sound.as_str().as_bytes()).update(&self.audio.0);
+            self.audio = Digest(*hasher.finalize().as_bytes());
+            self.sound = sound;
+        }
+        self
+    }
 }
 
 /// No segment is longer than this many seconds.
@@ -103,7 +119,7 @@ const SHORTEST_FRAMES: u32 = 6;
 /// Cuts `video` into segments and names them, at the canvas' own size.
 pub fn plan(video: &Video, fonts: &FontLibrary, quality: u8) -> Plan {
     let Canvas { width, height, frame_rate, .. } = video.canvas;
-    plan_for(video, fonts, VideoProfile { width, height, frame_rate, quality })
+    plan_for(video, fonts, VideoProfile { width, height, frame_rate, quality, encoder: EncoderId::default() })
 }
 
 /// Cuts `video` into segments, as for every profile, and names them; a `profile` of another size has the frames scaled.
@@ -149,7 +165,7 @@ pub fn plan_for(video: &Video, fonts: &FontLibrary, profile: VideoProfile) -> Pl
         }
         scene_start += scene.frames;
     }
-    Plan { profile, segments, audio: canonical::sound(video) }
+    Plan { profile, segments, audio: canonical::sound(video), sound: SoundCodec::default() }
 }
 
 /// Cuts a scene at the end of its transition, where personal layers come and go, and wherever a piece would be too long.

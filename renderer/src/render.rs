@@ -12,7 +12,7 @@ use std::time::Duration;
 use vignette_templates::blob::Digest;
 use vignette_templates::video::{AssetKind, Cue, Video};
 
-use crate::audio::{self, AacTrack};
+use crate::audio::{self, AacTrack, SoundCodec, SoundTrack};
 use crate::compose::{Composer, Composition, Costs, Media};
 use crate::encode::{SegmentEncoder, VideoProfile};
 use crate::error::{Place, RenderError, Warning};
@@ -21,6 +21,7 @@ use crate::package::facts::{self, Kind};
 use crate::package::folder::{self, HlsMovie, HlsRung};
 use crate::package::fragmented::Fragmented;
 use crate::package::mp4::{self, Movie, Mp4Error};
+use crate::package::webm::{self, WebmError};
 use crate::plan::{self, Plan, Segment};
 use crate::plates::Plates;
 use crate::scale::Scaler;
@@ -29,7 +30,7 @@ use crate::store::{Lookup, Vault, Waiting};
 use crate::text::FontLibrary;
 
 /// How to render.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
     /// Segments that are composed and encoded at a time. Default: one for each core.
     pub workers: usize,
@@ -164,25 +165,34 @@ impl Prepared<'_> {
     }
 
     /// The whole programme, mixed and encoded.
-    fn sound(&self, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<AacTrack, RenderError> {
+    fn sound(
+        &self,
+        codec: SoundCodec,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<SoundTrack, RenderError> {
         let programme = audio::programme(self.video, cancelled)?;
         if cancelled() {
             return Err(RenderError::Cancelled);
         }
-        audio::encode_aac(&programme).map_err(|error| RenderError::media(Place::asset("audio"), error))
+        match codec {
+            SoundCodec::Aac => audio::encode_aac(&programme).map(SoundTrack::Aac),
+            SoundCodec::Opus => audio::encode_opus(&programme).map(SoundTrack::Opus),
+        }
+        .map_err(|error| RenderError::media(Place::asset("audio"), error))
     }
 
     /// The same, unless it was made before.
     fn kept_sound(
         &self,
         key: &Digest,
+        codec: SoundCodec,
         vault: &Vault,
         cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<AacTrack, RenderError> {
+    ) -> Result<SoundTrack, RenderError> {
         let mut lookup = vault.begin(key);
         loop {
             match lookup {
-                Lookup::Found(bytes) => match AacTrack::from_bytes(&bytes) {
+                Lookup::Found(bytes) => match SoundTrack::from_bytes(codec, &bytes) {
                     Some(track) => return Ok(track),
                     None => {
                         vault.distrust(key);
@@ -190,7 +200,7 @@ impl Prepared<'_> {
                     }
                 },
                 Lookup::Mine(turn) => {
-                    let track = self.sound(cancelled)?;
+                    let track = self.sound(codec, cancelled)?;
                     turn.keep(track.to_bytes().into());
                     return Ok(track);
                 }
@@ -238,7 +248,7 @@ impl Prepared<'_> {
     ) -> Result<Vec<Rendered>, RenderError> {
         let Some(first) = plans.first() else { return Ok(Vec::new()) };
         let same = |plan: &Plan| {
-            plan.audio == first.audio
+            (plan.audio, plan.sound) == (first.audio, first.sound)
                 && plan.segments.len() == first.segments.len()
                 && plan
                     .segments
@@ -281,24 +291,26 @@ impl Prepared<'_> {
             total: self.video.frames(),
         };
         let workers = workers.clamp(1, work.items.len().max(1));
-        let audio = std::thread::scope(|scope| {
-            let audio = scope.spawn(|| {
+        let sound = std::thread::scope(|scope| {
+            let sound = scope.spawn(|| {
                 let stopped = || work.stopped();
-                self.kept_sound(&first.audio, &stores.vault, &stopped).map_err(|error| work.fail(error)).ok()
+                self.kept_sound(&first.audio, first.sound, &stores.vault, &stopped)
+                    .map_err(|error| work.fail(error))
+                    .ok()
             });
             for _ in 0..workers {
                 scope.spawn(|| work.run(self.composition.composer()));
             }
-            audio.join()
+            sound.join()
         });
         let failure = work.failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = failure {
             return Err(error);
         }
-        let Ok(Some(audio)) = audio else {
+        let Ok(Some(sound)) = sound else {
             return Err(RenderError::Check("mixing the sound panicked".into()));
         };
-        let audio = Arc::new(audio);
+        let sound = Arc::new(sound);
         let results = work.results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::with_capacity(plans.len());
         for (plan, made) in plans.iter().zip(results) {
@@ -309,7 +321,7 @@ impl Prepared<'_> {
                 segments: places.iter().map(|place| made[*place].segment.clone()).collect(),
                 distinct: made.len(),
                 new: made.iter().filter(|outcome| !outcome.found).count(),
-                audio: audio.clone(),
+                sound: sound.clone(),
                 locale: self.video.locale.clone(),
                 frames: self.video.frames(),
             });
@@ -569,8 +581,8 @@ pub struct Rendered {
     pub distinct: usize,
     /// How many of them had to be encoded; the others were found.
     pub new: usize,
-    /// The sound.
-    pub audio: Arc<AacTrack>,
+    /// The sound, coded as the plan says.
+    pub sound: Arc<SoundTrack>,
     /// BCP 47 tag of the sound's language.
     pub locale: String,
     /// Frames of the whole video.
@@ -595,7 +607,7 @@ impl Rendered {
         let movie = Movie {
             profile: self.plan.profile,
             segments: &segments,
-            audio: Some(&self.audio),
+            audio: Some(self.aac()?),
             locale: &self.locale,
         };
         write_whole(
@@ -618,6 +630,7 @@ impl Rendered {
     /// A file system that refuses; a check that fails.
     pub fn write_fragmented(&self, path: &Path) -> Result<u64, RenderError> {
         let config = self.segments.first().map(|segment| segment.config.as_slice()).unwrap_or_default();
+        let aac = self.aac()?;
         let put = |out: &mut BufWriter<fs::File>, bytes: &[u8]| {
             out.write_all(bytes)
                 .map_err(|error| RenderError::io(format!("cannot write {}", path.display()), error))
@@ -625,13 +638,8 @@ impl Rendered {
         write_whole(
             path,
             |out| {
-                let (mut file, header) = Fragmented::begin(
-                    self.plan.profile,
-                    config,
-                    Some(self.audio.as_ref()),
-                    &self.locale,
-                    self.frames,
-                );
+                let (mut file, header) =
+                    Fragmented::begin(self.plan.profile, config, Some(aac), &self.locale, self.frames);
                 put(out, &header)?;
                 for segment in &self.segments {
                     put(out, &file.segment(segment).map_err(folder::fault)?)?;
@@ -640,6 +648,42 @@ impl Rendered {
             },
             |bytes| self.check_fragments(bytes),
         )
+    }
+
+    /// Writes a WebM file with its index first, and reads back that it holds what it should; otherwise as
+    /// [`write_mp4`](Self::write_mp4).
+    ///
+    /// # Errors
+    /// Pictures that are neither VP9 nor AV1, sound that is not Opus; a file system that refuses; a check that fails.
+    pub fn write_webm(&self, path: &Path) -> Result<u64, RenderError> {
+        let segments: Vec<&EncodedSegment> = self.segments.iter().map(Arc::as_ref).collect();
+        let opus = self.sound.opus().ok_or_else(|| {
+            RenderError::Check("WebM holds sound as Opus, and this was planned as AAC".into())
+        })?;
+        let movie = webm::Movie {
+            profile: self.plan.profile,
+            segments: &segments,
+            audio: Some(opus),
+            locale: &self.locale,
+        };
+        write_whole(
+            path,
+            |out| match webm::write(&movie, out) {
+                Ok(()) => Ok(()),
+                Err(WebmError::Io(error)) => {
+                    Err(RenderError::io(format!("cannot write {}", path.display()), error))
+                }
+                Err(error) => Err(RenderError::Check(error.to_string())),
+            },
+            |bytes| self.check_webm(bytes),
+        )
+    }
+
+    /// The sound for MP4 and HLS.
+    fn aac(&self) -> Result<&AacTrack, RenderError> {
+        self.sound.aac().ok_or_else(|| {
+            RenderError::Check("MP4 and HLS hold sound as AAC, and this was planned as Opus".into())
+        })
     }
 
     /// Writes an HLS presentation of this one size into `folder`, with `captions` if there are any; see
@@ -670,11 +714,33 @@ impl Rendered {
                 "frames and ticks of pictures are {pictures:?} instead of {expected:?}"
             )));
         }
-        if sound != Some(self.audio.length) {
+        if sound != Some(self.sound.length()) {
             return Err(RenderError::Check(format!(
                 "{sound:?} samples of sound instead of {}",
-                self.audio.length
+                self.sound.length()
             )));
+        }
+        Ok(())
+    }
+
+    /// Whether a WebM file's own index agrees with what was rendered. Its times are whole milliseconds.
+    fn check_webm(&self, file: &[u8]) -> Result<(), RenderError> {
+        let facts = webm::read_facts(file)
+            .ok_or_else(|| RenderError::Check("its index cannot be read, or blocks are missing".into()))?;
+        let rate = self.plan.profile.frame_rate;
+        let milliseconds = f64::from(self.frames) * 1000.0 * f64::from(rate.den()) / f64::from(rate.num());
+        if facts.frames != u64::from(self.frames) {
+            return Err(RenderError::Check(format!("{} frames instead of {}", facts.frames, self.frames)));
+        }
+        if facts.audio_samples != Some(self.sound.length()) {
+            return Err(RenderError::Check(format!(
+                "{:?} samples of sound instead of {}",
+                facts.audio_samples,
+                self.sound.length()
+            )));
+        }
+        if (facts.duration - milliseconds).abs() > 1.0 {
+            return Err(RenderError::Check(format!("{} ms instead of {milliseconds:.3}", facts.duration)));
         }
         Ok(())
     }
@@ -716,7 +782,7 @@ pub fn write_hls(folder: &Path, sizes: &[(String, &Rendered)], captions: &[Cue])
         .iter()
         .map(|(name, size)| HlsRung { name, plan: &size.plan, segments: &size.segments })
         .collect();
-    let movie = HlsMovie { rungs: &rungs, audio: Some(&first.audio), captions, locale: &first.locale };
+    let movie = HlsMovie { rungs: &rungs, audio: Some(first.aac()?), captions, locale: &first.locale };
     folder::write_hls(folder, &movie)
 }
 

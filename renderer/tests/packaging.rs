@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use vignette_renderer::audio::{AacTrack, Programme, decode, encode_aac};
+use vignette_renderer::audio::{AacTrack, Programme, SoundTrack, decode, encode_aac};
 use vignette_renderer::encode::{SegmentEncoder, VideoProfile};
 use vignette_renderer::frame::I420Frame;
 use vignette_renderer::media::{ConformSpec, VideoClip};
@@ -139,9 +139,9 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
     }
     let stereo = programme.iter().flat_map(|value| [*value, *value]).collect();
     let audio = encode_aac(&Programme { samples: stereo }).unwrap();
-    let (distinct, audio) = (segments.len(), Arc::new(audio));
+    let (distinct, sound) = (segments.len(), Arc::new(SoundTrack::Aac(audio)));
     let rendered =
-        Rendered { plan: large_plan, segments, distinct, new: distinct, audio, locale: "en".into(), frames };
+        Rendered { plan: large_plan, segments, distinct, new: distinct, sound, locale: "en".into(), frames };
     Made { rendered, smaller_plan, smaller, programme }
 });
 
@@ -164,7 +164,7 @@ fn write_presentation(folder: &Path) -> u64 {
     ];
     let captions = [cue()];
     let movie =
-        HlsMovie { rungs: &rungs, audio: Some(&made.rendered.audio), captions: &captions, locale: "en" };
+        HlsMovie { rungs: &rungs, audio: made.rendered.sound.aac(), captions: &captions, locale: "en" };
     write_hls(folder, &movie).unwrap()
 }
 
@@ -393,7 +393,7 @@ fn playlists_are_known_before_anything_is_rendered() {
     write_presentation(folder.path());
     let made = &*MADE;
     let length = rate().time_of(u64::from(made.rendered.frames));
-    let key = audio_key(&made.rendered.audio);
+    let key = audio_key(made.rendered.sound.aac().unwrap());
     let planned = Presentation {
         variants: vec![
             Variant::planned("v90", &made.rendered.plan, BitRates { peak: 1, average: 1 }),
@@ -435,7 +435,7 @@ fn a_name_stands_for_the_same_bytes_for_every_viewer() {
     ] {
         let rung = HlsRung { name: "v90", plan, segments };
         let movie =
-            HlsMovie { rungs: &[rung], audio: Some(&made.rendered.audio), captions: &[], locale: "en" };
+            HlsMovie { rungs: &[rung], audio: made.rendered.sound.aac(), captions: &[], locale: "en" };
         write_hls(folder.path(), &movie).unwrap();
     }
     let [one, other] = folders.each_ref().map(|folder| files(&folder.path().join("s")));
@@ -487,7 +487,7 @@ fn files_that_are_there_are_kept_and_damage_is_found() {
         HlsRung { name: "v90", plan: &made.rendered.plan, segments: &made.rendered.segments },
         HlsRung { name: "v72", plan: &made.smaller_plan, segments: &made.smaller },
     ];
-    let movie = HlsMovie { rungs: &rungs, audio: Some(&made.rendered.audio), captions: &[], locale: "en" };
+    let movie = HlsMovie { rungs: &rungs, audio: made.rendered.sound.aac(), captions: &[], locale: "en" };
     let said = write_hls(folder.path(), &movie).unwrap_err().to_string();
     let name = wrong.file_name().unwrap().to_string_lossy().into_owned();
     assert!(said.contains(&name) && said.contains("does not start where"), "{said}");

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::renderer::render::{Observer, RenderOptions};
+use super::sweep::sweep_tree;
+use crate::output::Output;
+use crate::renderer::render::Observer;
 use crate::templates::video::Video;
 use crate::{Engine, Error, Template};
 
@@ -21,7 +23,7 @@ pub struct Made {
     pub warnings: Vec<String>,
 }
 
-/// Renders a filled video to the file at `target`, as a whole or not at all.
+/// Renders a filled video to the file or folder at `target`.
 ///
 /// # Errors
 /// A video that cannot be drawn, encoded or written; [`RenderError::Cancelled`](crate::renderer::error::RenderError) when the
@@ -31,17 +33,20 @@ pub(super) fn make(
     template: &Template,
     video: &Video,
     target: &Path,
-    options: &RenderOptions,
+    output: &Output,
     observer: &dyn Observer,
 ) -> Result<Made, Error> {
     let prepared = engine.prepare(template, video)?;
-    let rendered = prepared.render(options, engine.stores(), observer)?;
-    let bytes = rendered.write_mp4(target)?;
+    if output.format().is_folder() {
+        // What a process that was killed left behind in it is in nobody's way, but would count as part of it.
+        sweep_tree(target);
+    }
+    let written = output.write(engine, video, &prepared, target, observer)?;
     Ok(Made {
         seconds: video.duration().as_seconds(),
-        bytes,
-        segments_new: rendered.new as u64,
-        segments_reused: rendered.reused() as u64,
-        warnings: prepared.warnings.iter().map(ToString::to_string).collect(),
+        bytes: written.bytes,
+        segments_new: written.segments_new,
+        segments_reused: written.segments_reused,
+        warnings: prepared.warnings.iter().map(ToString::to_string).chain(written.notes).collect(),
     })
 }

@@ -23,10 +23,12 @@ use serde_json::{Value, json};
 
 use crate::audience::{Audience, Row, assign};
 use crate::generators::GenerateError;
+use crate::output::{Output, OutputOptions};
 use crate::renderer::encode::EncodeError;
 use crate::renderer::error::RenderError;
+use crate::renderer::package::hls::MASTER;
 use crate::renderer::plan::ENGINE_VERSION;
-use crate::renderer::render::{Observer, Progress, RenderOptions};
+use crate::renderer::render::{Observer, Progress};
 use crate::templates::Data;
 use crate::templates::blob::Digest;
 use crate::templates::video::Video;
@@ -49,8 +51,8 @@ const LOOK_AHEAD: usize = 1;
 pub struct BatchOptions {
     /// The rendition of all videos. Default: the canvas itself.
     pub rendition: Option<String>,
-    /// How each video is rendered. Default: [`RenderOptions::default`].
-    pub render: RenderOptions,
+    /// How each video is written. Default: [`OutputOptions::default`].
+    pub output: OutputOptions,
     /// How the files are called, without their ending. Default: by the row's number, so that nothing of a viewer's data
     /// stands in a path.
     pub name: Option<NamePattern>,
@@ -100,6 +102,8 @@ pub struct Summary {
     pub counts: Counts,
     /// The table of results.
     pub results: PathBuf,
+    /// What was asked for and is not so, for all rows alike.
+    pub notes: Vec<String>,
     /// Why the batch ended before its last row, if it did.
     pub ended: Option<Ended>,
 }
@@ -136,8 +140,7 @@ pub fn run(
 }
 
 /// How one filled video becomes a file: the one place to put another way of making it.
-type Make<'a> =
-    dyn Fn(&Engine, &Template, &Video, &Path, &RenderOptions, &dyn Observer) -> Result<Made, Error> + 'a;
+type Make<'a> = dyn Fn(&Engine, &Template, &Video, &Path, &Output, &dyn Observer) -> Result<Made, Error> + 'a;
 
 fn run_with(
     engine: &Engine,
@@ -159,11 +162,12 @@ fn run_with(
     if let Some(pattern) = &options.name {
         pattern.check(audience.columns(), template.data_schema())?;
     }
+    let output = Output::resolve(options.output.clone())?;
     let rows = audience.count()?;
     let total = options.limit.map_or(rows, |limit| rows.min(limit));
     std::fs::create_dir_all(folder)
         .map_err(|error| io(format!("cannot make the folder {}", folder.display()), error))?;
-    let identity = identity(engine, template, audience, options)?;
+    let identity = identity(engine, template, audience, options, &output)?;
     let journal = Journal::open(folder, &identity, options.resume, rows)?;
     // Only with the journal's lock are all that is left in the folder known to be leavings.
     sweep::sweep(folder);
@@ -173,6 +177,7 @@ fn run_with(
         audience,
         folder,
         options,
+        output: &output,
         watch,
         total,
         names: Names::new(options.name.as_ref(), rows),
@@ -185,7 +190,8 @@ fn run_with(
         (None, Err(error)) => Some(Ended::Failed { row: None, error }),
         (ended, _) => ended,
     };
-    Ok(Summary { counts, results, ended })
+    let notes = output.notes.clone();
+    Ok(Summary { counts, results, notes, ended })
 }
 
 /// What decides the videos of a batch, by its name in messages.
@@ -194,7 +200,9 @@ fn identity(
     template: &Template,
     audience: &Audience,
     options: &BatchOptions,
+    output: &Output,
 ) -> Result<Vec<(&'static str, Value)>, Error> {
+    let shape = format!("{:?} {:?} {:?}", options.output.ladder, options.output.excerpt, options.output.at);
     let program = json!([env!("CARGO_PKG_VERSION"), ENGINE_VERSION, engine.fonts.identity().to_string()]);
     let hidden = |value: Value| Digest::of(value.to_string().as_bytes()).to_string();
     Ok(vec![
@@ -204,7 +212,10 @@ fn identity(
         // As a digest, since they may be a viewer's.
         ("--set", hidden(json!(options.set)).into()),
         ("--rendition", json!(options.rendition)),
-        ("--quality", json!(options.render.quality)),
+        ("--quality", json!(options.output.render.quality)),
+        ("--format", json!(options.output.format.as_str())),
+        ("--codec or --hardware", json!(output.encoder().map(|encoder| encoder.element()))),
+        ("--ladder, --width or the part that is shown", hidden(json!(shape)).into()),
         ("--name", json!(options.name.as_ref().map(NamePattern::source))),
     ])
 }
@@ -216,6 +227,7 @@ struct Batch<'a> {
     audience: &'a Audience,
     folder: &'a Path,
     options: &'a BatchOptions,
+    output: &'a Output,
     watch: &'a dyn Watch,
     total: u64,
     names: Names<'a>,
@@ -304,11 +316,10 @@ impl Batch<'_> {
     }
 
     fn make_one(&self, make: &Make<'_>, name: &str, video: &Video) -> Result<Made, Error> {
-        let target = self.folder.join(file_name(name));
+        let target = self.folder.join(self.target_name(name));
         let observer = Frames(self.watch);
-        let options = &self.options.render;
         catch_unwind(AssertUnwindSafe(|| {
-            make(self.engine, self.template, video, &target, options, &observer)
+            make(self.engine, self.template, video, &target, self.output, &observer)
         }))
         .unwrap_or_else(|_| Err(RenderError::Check("rendering the row panicked".into()).into()))
     }
@@ -354,8 +365,7 @@ impl Batch<'_> {
             ));
         }
         if let Some(made) = earlier {
-            let found = std::fs::metadata(self.folder.join(file_name(&name)));
-            if found.is_ok_and(|found| found.is_file() && found.len() == made.bytes) {
+            if self.found(&name) == Some(made.bytes) {
                 return Work::Made;
             }
         }
@@ -393,12 +403,40 @@ impl Batch<'_> {
 
     /// The name of the file of a row that was made.
     fn file_of(&self, row: &Row) -> String {
-        self.name_of(row).map_or_else(|_| String::new(), |(name, _)| file_name(&name))
+        self.name_of(row).map_or_else(|_| String::new(), |(name, _)| self.file_name(&name))
+    }
+
+    /// The file that a viewer opens.
+    fn file_name(&self, name: &str) -> String {
+        let format = self.output.format();
+        if format.is_folder() { format!("{name}/{MASTER}") } else { self.target_name(name) }
+    }
+
+    /// The file or folder that is written.
+    fn target_name(&self, name: &str) -> String {
+        let format = self.output.format();
+        if format.is_folder() { name.to_owned() } else { format!("{name}.{}", format.endings()[0]) }
+    }
+
+    /// The bytes of what stands under a row's name; `None` when it is not there, or its playlist, written last, is not.
+    fn found(&self, name: &str) -> Option<u64> {
+        let file =
+            std::fs::metadata(self.folder.join(self.file_name(name))).ok().filter(|found| found.is_file());
+        if self.output.format().is_folder() {
+            return file.and_then(|_| bytes_in(&self.folder.join(self.target_name(name))).ok());
+        }
+        file.map(|found| found.len())
     }
 }
 
-fn file_name(name: &str) -> String {
-    format!("{name}.mp4")
+/// The bytes of all files in a folder and those inside it.
+fn bytes_in(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() { bytes_in(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
 }
 
 /// Frames are not told to a batch's watcher, but it may stop between them.
@@ -415,7 +453,7 @@ impl Observer for Frames<'_> {
 fn is_fatal(error: &Error) -> bool {
     match error {
         Error::Faults(_) | Error::Input(_) => false,
-        Error::Fonts(_) | Error::Store(_) => true,
+        Error::Fonts(_) | Error::Store(_) | Error::Options(_) => true,
         Error::Generate(error) => is_fatal_to_generate(error),
         Error::Render(RenderError::Io { source, .. }) => !is_of_one_file(source),
         Error::Render(RenderError::Encode(error)) => {

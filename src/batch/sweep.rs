@@ -20,6 +20,14 @@ pub(super) fn sweep(folder: &Path) {
     }
 }
 
+/// The same in a folder that holds folders.
+pub(super) fn sweep_tree(folder: &Path) {
+    sweep(folder);
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.for_each(|entry| sweep_tree(&entry.path()));
+}
+
 /// The process that a partial file belongs to.
 fn writer(name: &str) -> Option<u32> {
     let (process, number) = name.strip_prefix(".vignette-")?.strip_suffix(".part")?.split_once('-')?;

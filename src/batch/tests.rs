@@ -92,17 +92,18 @@ fn what_every_row_would_meet_ends_the_batch() {
         (io("cannot name".into(), std::io::ErrorKind::IsADirectory.into()), false),
         (RenderError::Check("x".into()).into(), false),
         (Error::Input("x".into()), false),
+        (Error::Options("x".into()), true),
     ] {
         assert_eq!(is_fatal(&error), fatal, "{error}");
     }
     let bench = Bench::new("name\nAna\nBo\nCleo\n");
     let calls = AtomicU64::new(0);
     let first_then_full =
-        |_: &Engine, _: &Template, video: &Video, target: &Path, _: &RenderOptions, _: &dyn Observer| {
-            match calls.fetch_add(1, Ordering::Relaxed) {
-                0 => mark(target, video),
-                _ => Err(full()),
-            }
+        |_: &Engine, _: &Template, video: &Video, target: &Path, _: &Output, _: &dyn Observer| match calls
+            .fetch_add(1, Ordering::Relaxed)
+        {
+            0 => mark(target, video),
+            _ => Err(full()),
         };
     let summary = bench.run(&BatchOptions::default(), &first_then_full).unwrap();
     assert!(matches!(summary.ended, Some(Ended::Failed { row: Some(2), .. })), "{summary:?}");

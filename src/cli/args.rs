@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vignette::renderer::encode::VideoProfile;
+use vignette::output::{Excerpt, Format, OutputOptions, at_frame};
+use vignette::renderer::encode::{Codec, Encoder, VideoProfile};
+use vignette::renderer::render::RenderOptions;
 use vignette::templates::units::{self, Duration};
 use vignette::templates::video::Video;
 
@@ -69,27 +71,15 @@ pub(super) enum Command {
     Render {
         #[command(flatten)]
         source: Source,
-        /// The file to write: name.mp4; for HLS folder/master.m3u8, or a folder with --format hls
+        /// The file to write: name.mp4, .webm, .gif, .webp, .jpg or .png; for HLS folder/master.m3u8, or a folder with
+        /// --format hls
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
-        /// What is written; follows from the file's name when left out
-        #[arg(long, value_enum)]
-        format: Option<Format>,
-        /// The sizes of an HLS presentation by their shorter sides, e.g. 1080,720,540; those that the canvas is large enough for
-        /// when left out
-        #[arg(long, value_name = "SIDES", value_delimiter = ',')]
-        ladder: Vec<u32>,
+        #[command(flatten)]
+        output: OutputArguments,
         /// How progress is shown
         #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
         progress: ProgressStyle,
-        /// Constant rate factor of x264: 1 is best, 50 smallest
-        // 0 is lossless, which the High profile does not know; x264enc refuses 51.
-        #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
-              value_parser = clap::value_parser!(u8).range(1..=50))]
-        quality: u8,
-        /// Segments that are rendered at a time; one for each core when left out
-        #[arg(long, value_name = "N", value_parser = parse_workers)]
-        workers: Option<usize>,
         /// Also writes the captions to this WebVTT file
         #[arg(long, value_name = "FILE")]
         captions: Option<PathBuf>,
@@ -104,10 +94,8 @@ pub(super) enum Command {
     Plan {
         #[command(flatten)]
         source: Source,
-        /// Constant rate factor of x264: 1 is best, 50 smallest
-        #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
-              value_parser = clap::value_parser!(u8).range(1..=50))]
-        quality: u8,
+        #[command(flatten)]
+        output: OutputArguments,
         /// Prints JSON
         #[arg(long)]
         json: bool,
@@ -207,15 +195,94 @@ pub(super) struct Source {
     pub strict: bool,
 }
 
-/// What a video is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// One file with its index first
-    Mp4,
-    /// One file of fragments, which plays while it is still being sent
-    Fmp4,
-    /// A folder: playlists, and media in fragments that viewers share
-    Hls,
+/// How a video is written.
+#[derive(Args)]
+pub(super) struct OutputArguments {
+    /// What is written: mp4, fmp4 (fragments, which play while they are still being sent), hls (a folder), webm; gif and webp for
+    /// short animations; jpeg, png and webp-poster for one frame. Follows from the file's name when left out
+    #[arg(long, value_parser = Format::from_str)]
+    pub format: Option<Format>,
+    /// How pictures are coded: h264, h265, av1 or vp9; h264, or vp9 in WebM, when left out
+    #[arg(long, value_parser = Codec::from_str)]
+    pub codec: Option<Codec>,
+    /// Encodes on this machine's graphics hardware where it can; what is chosen is told
+    #[arg(long)]
+    pub hardware: bool,
+    /// Quality on the scale of x264's constant rate factor, whatever the codec: 1 is best, 50 smallest
+    // 0 is lossless, which the High profile does not know; x264enc refuses 51.
+    #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
+          value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub quality: u8,
+    /// Segments that are rendered at a time; one for each core when left out
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
+    pub workers: Option<usize>,
+    /// The sizes of an HLS presentation by their shorter sides, e.g. 1080,720,540; those that the canvas is large enough for
+    /// when left out
+    #[arg(long, value_name = "SIDES", value_delimiter = ',')]
+    pub ladder: Vec<u32>,
+    /// Where an animation begins; at the start when left out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<Moment>,
+    /// Where an animation ends; after 3 s when left out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<Moment>,
+    /// The moment that an animation shows first, which is all that some mail programs show
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub first: Option<Moment>,
+    /// Width of an animation (480 when left out) or a poster (the canvas') in pixels
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub width: Option<u32>,
+    /// Frames per second of an animation; 12 when left out
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub fps: Option<u32>,
+    /// The most that an animation may take, e.g. 800kB; quality, frame rate and width go down to keep to it, which is told
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Size>,
+    /// The moment that a poster shows; a third into the video when left out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub at: Option<Moment>,
+}
+
+impl OutputArguments {
+    /// The same as the library takes it, in this format.
+    pub(super) fn options(&self, format: Format) -> OutputOptions {
+        let at = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.0);
+        OutputOptions {
+            format,
+            render: RenderOptions {
+                workers: self.workers.unwrap_or(RenderOptions::default().workers),
+                quality: self.quality,
+            },
+            codec: self.codec,
+            encoder: if self.hardware { Encoder::Hardware } else { Encoder::Software },
+            ladder: self.ladder.clone(),
+            excerpt: Excerpt {
+                from: at(&self.from),
+                to: at(&self.to),
+                first: at(&self.first),
+                width: self.width,
+                frames_per_second: self.fps,
+                budget: self.max_size.map(|size| size.0),
+            },
+            at: at(&self.at),
+        }
+    }
+
+    /// Options that do not go with `format`, by their names.
+    pub(super) fn idle(&self, format: Format) -> Vec<&'static str> {
+        let animation = matches!(format, Format::Gif | Format::Webp);
+        let poster = !animation && !format.is_film();
+        let given = [
+            (self.from.is_some() && !animation, "--from"),
+            (self.to.is_some() && !animation, "--to"),
+            (self.first.is_some() && !animation, "--first"),
+            (self.fps.is_some() && !animation, "--fps"),
+            (self.max_size.is_some() && !animation, "--max-size"),
+            (self.width.is_some() && !animation && !poster, "--width"),
+            (self.at.is_some() && !poster, "--at"),
+        ];
+        given.into_iter().filter_map(|(idle, name)| idle.then_some(name)).collect()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -248,16 +315,7 @@ impl FromStr for Moment {
 impl Moment {
     /// The frame that shows at this moment.
     pub(super) fn frame(&self, video: &Video) -> u32 {
-        let frame = match self.0 {
-            Duration::Frames(frames) => frames.max(0) as u64,
-            Duration::Time(time) => {
-                // The last frame that began at or before this moment.
-                let rate = video.canvas.frame_rate;
-                let near = rate.frames_in(time);
-                if rate.time_of(near) > time { near.saturating_sub(1) } else { near }
-            }
-        };
-        u32::try_from(frame).unwrap_or(u32::MAX)
+        at_frame(self.0, video)
     }
 }
 

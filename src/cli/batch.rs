@@ -5,16 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use serde_json::json;
 use vignette::audience::Audience;
 use vignette::batch::{self, BatchOptions, Counts, Ended, NamePattern, Summary, Watch};
-use vignette::renderer::encode::VideoProfile;
-use vignette::renderer::render::RenderOptions;
 use vignette::{Engine, Error};
 
-use super::args::{ProgressStyle, StoreOptions, parse_set, parse_workers};
+use super::args::{OutputArguments, ProgressStyle, StoreOptions, parse_set};
 use super::report::tell;
 use super::{INTERRUPTED, Stop, complain, interrupt, is_watched, say};
 
@@ -29,9 +27,8 @@ pub(super) struct BatchArguments {
     /// The folder for the videos and results.csv; made if it is missing
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
-    /// What the videos are written as
-    #[arg(long, value_enum, default_value_t = VideoFormat::Mp4)]
-    format: VideoFormat,
+    #[command(flatten)]
+    output: OutputArguments,
     /// How the files are called, without ending: Handlebars over the row's data and its number, `row`
     #[arg(long, value_name = "TEXT", value_parser = NamePattern::parse)]
     name: Option<NamePattern>,
@@ -44,13 +41,6 @@ pub(super) struct BatchArguments {
     /// Another size that the template knows
     #[arg(long, value_name = "NAME")]
     rendition: Option<String>,
-    /// Constant rate factor of x264: 1 is best, 50 smallest
-    #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
-          value_parser = clap::value_parser!(u8).range(1..=50))]
-    quality: u8,
-    /// Segments that are rendered at a time; one for each core when left out
-    #[arg(long, value_name = "N", value_parser = parse_workers)]
-    workers: Option<usize>,
     /// Sets one value of every row's data, read as the type that the template gives it
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_set)]
     set: Vec<(String, String)>,
@@ -71,27 +61,24 @@ impl BatchArguments {
     }
 }
 
-/// The formats that a batch can write.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum VideoFormat {
-    /// MP4: H.264 and AAC
-    Mp4,
-}
-
 /// Renders all rows. Ends with 0 when all are done, 1 when some failed, 3 when this machine kept it from going on.
 pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
     let json = arguments.is_json();
+    let format = arguments.output.format.unwrap_or_default();
+    let idle = arguments.output.idle(format);
+    if !idle.is_empty() {
+        let message = format!("{}: goes with another --format than {}", idle.join(", "), format.as_str());
+        return Err(Stop::Usage(message));
+    }
     let BatchArguments {
         template,
         audience,
         out,
-        format: VideoFormat::Mp4,
+        output,
         name,
         resume,
         limit,
         rendition,
-        quality,
-        workers,
         set,
         assets,
         progress,
@@ -107,10 +94,10 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
     }
     let template = opened.value;
     let audience = Audience::open(&audience)?;
-    let render = RenderOptions { quality, workers: workers.unwrap_or(RenderOptions::default().workers) };
-    let options = BatchOptions { rendition, render, name, set, limit, resume };
+    let options = BatchOptions { rendition, output: output.options(format), name, set, limit, resume };
     let reporter = Reporter::new(progress);
     let summary = batch::run(&engine, &template, &audience, &out, &options, &reporter)?;
+    summary.notes.iter().for_each(|note| tell(json, "warning", note));
     super::store::tell_troubles(engine.stores(), &|kind, words| tell(json, kind, words));
     reporter.finish(&summary);
     match summary.ended {

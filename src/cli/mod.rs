@@ -18,15 +18,14 @@ use std::time::Instant;
 
 use clap::Parser;
 use serde_json::Value;
-use vignette::renderer::encode::VideoProfile;
+use vignette::output::Output;
 use vignette::renderer::error::RenderError;
 use vignette::renderer::package::webvtt;
-use vignette::renderer::plan::Plan;
-use vignette::renderer::render::{RenderOptions, Rendered, discard_partial, write_hls, write_whole};
+use vignette::renderer::render::{discard_partial, write_whole};
 use vignette::templates::video::Video;
 use vignette::{Engine, Error, Template};
 
-use self::args::{Arguments, Command, Format, ProgressStyle, Source, StoreOptions};
+use self::args::{Arguments, Command, ProgressStyle, Source, StoreOptions};
 use self::report::{Reporter, tell};
 
 /// Set by an interrupt; a render looks at it between frames.
@@ -50,7 +49,11 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Stop::Failed(error)) => {
-            let status = if error.is_input_fault() { 1 } else { 3 };
+            let status = match &error {
+                Error::Options(_) => 2,
+                error if error.is_input_fault() => 1,
+                _ => 3,
+            };
             match &error {
                 Error::Faults(faults) => report::faults(json, faults),
                 other => tell(json, "error", &other.with_causes()),
@@ -108,16 +111,18 @@ fn execute(command: Command) -> Result<(), Stop> {
             print_json(&json)
         }
         Command::Still { source, at, out } => still(&source, &at, &out),
-        Command::Plan { source, quality, json, store } => plan::show(&source, quality, json, &store),
+        Command::Plan { source, output, json, store } => plan::show(&source, &output, json, &store),
         Command::Store { action, store } => store::run(&store, &action),
-        Command::Render { source, out, format, ladder, progress, quality, workers, captions, store } => {
-            let workers = workers.unwrap_or(RenderOptions::default().workers);
-            let format = output::format(&out, format)?;
-            if format != Format::Hls && !ladder.is_empty() {
-                return Err(Stop::Usage("--ladder goes with HLS; a file has one size".into()));
+        Command::Render { source, out, output, progress, captions, store } => {
+            let format = output::format(&out, output.format)?;
+            let wish = Wish { output: Output::resolve(output.options(format))?, captions, store: &store };
+            let idle = output.idle(format);
+            if !idle.is_empty() {
+                let message =
+                    format!("{}: goes with another --format than {}", idle.join(", "), format.as_str());
+                return Err(Stop::Usage(message));
             }
-            let wish = Wish { format, ladder, quality, workers, captions };
-            render(&source, &out, progress, &wish, &store)
+            render(&source, &out, progress, &wish)
         }
         Command::Batch(arguments) => batch::run(arguments),
         Command::Forecast(arguments) => forecast::run(arguments),
@@ -208,25 +213,16 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
 }
 
 /// What is to be made of a video.
-struct Wish {
-    format: Format,
-    /// Shorter sides of an HLS presentation.
-    ladder: Vec<u32>,
-    quality: u8,
-    workers: usize,
+struct Wish<'a> {
+    output: Output,
     captions: Option<PathBuf>,
+    store: &'a StoreOptions,
 }
 
-fn render(
-    source: &Source,
-    out: &Path,
-    progress: ProgressStyle,
-    wish: &Wish,
-    store: &StoreOptions,
-) -> Result<(), Stop> {
-    let target = match wish.format {
-        Format::Mp4 | Format::Fmp4 => output::target(out)?,
-        Format::Hls => output::folder(out)?,
+fn render(source: &Source, out: &Path, progress: ProgressStyle, wish: &Wish<'_>) -> Result<(), Stop> {
+    let target = match wish.output.format().is_folder() {
+        true => output::folder(out)?,
+        false => output::target(out)?,
     };
     let captions = match &wish.captions {
         Some(path) => Some((path, output::target(path)?)),
@@ -240,40 +236,17 @@ fn render(
     let started = Instant::now();
     let reporter = Reporter::new(progress, &INTERRUPTED);
     let tell = |kind: &str, message: &str| reporter.tell(kind, message);
-    let engine = Engine::new()?.with_stores(store::open(store, &tell));
+    let engine = Engine::new()?.with_stores(store::open(wish.store, &tell));
+    wish.output.notes.iter().for_each(|note| tell("warning", note));
     reporter.stage("filling");
     let template = open(&engine, source, &tell)?;
     let video = fill(&engine, &template, source, &tell)?;
     reporter.stage("preparing");
     let prepared = engine.prepare(&template, &video)?;
     warn_of(&prepared.warnings, source.strict, &tell)?;
-    let rungs = match wish.format {
-        Format::Mp4 | Format::Fmp4 => Vec::new(),
-        Format::Hls => output::rungs(&video, &wish.ladder, wish.quality)?,
-    };
-    let plans: Vec<Plan> = match wish.format {
-        Format::Mp4 | Format::Fmp4 => vec![engine.plan(&video, wish.quality)],
-        Format::Hls => rungs
-            .iter()
-            .map(|rung| {
-                let frame_rate = video.canvas.frame_rate;
-                let (width, height, quality) = (rung.width, rung.height, rung.quality);
-                engine.plan_for(&video, VideoProfile { width, height, frame_rate, quality })
-            })
-            .collect(),
-    };
     reporter.begin(video.frames());
-    let rendered = prepared.render_plans(&plans, wish.workers, engine.stores(), &reporter)?;
-    let Some(first) = rendered.first() else { return Err(Stop::Usage("nothing was to be rendered".into())) };
-    let length = match wish.format {
-        Format::Mp4 => first.write_mp4(&target)?,
-        Format::Fmp4 => first.write_fragmented(&target)?,
-        Format::Hls => {
-            let sizes: Vec<(String, &Rendered)> =
-                rungs.iter().map(|rung| rung.name.clone()).zip(&rendered).collect();
-            write_hls(&target, &sizes, &video.captions)?
-        }
-    };
+    let written = wish.output.write(&engine, &video, &prepared, &target, &reporter)?;
+    written.notes.iter().for_each(|note| tell("warning", note));
     store::tell_troubles(engine.stores(), &tell);
     if let Some((path, target)) = captions {
         let file = webvtt::to_webvtt(&video.captions);
@@ -288,9 +261,7 @@ fn render(
             |_| Ok(()),
         )?;
     }
-    let new = rendered.iter().map(|rendered| rendered.new).sum();
-    let reused = rendered.iter().map(Rendered::reused).sum();
-    reporter.finish(out, &video, &report::Made { length, new, reused }, started.elapsed());
+    reporter.finish(out, &video, &written, wish.output.encoder(), started.elapsed());
     Ok(())
 }
 

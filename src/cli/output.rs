@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use vignette::Error;
 use vignette::renderer::error::RenderError;
 
-use vignette::renderer::package::hls::{Rung, ladder};
-use vignette::templates::video::Video;
+use vignette::output::Format;
 
-use super::args::Format;
 use super::{Stop, ending};
 
 /// What is written: as told, or as the file's name says.
@@ -18,24 +16,22 @@ use super::{Stop, ending};
 /// # Errors
 /// Wrong usage where neither says it, or the two disagree.
 pub(super) fn format(out: &Path, told: Option<Format>) -> Result<Format, Stop> {
-    let by_name = match ending(out).as_deref() {
-        Some("mp4" | "m4v") => Some(Format::Mp4),
-        Some("m3u8") => Some(Format::Hls),
-        _ => None,
-    };
+    let ending = ending(out).unwrap_or_default();
     let shown = out.display();
-    match (told, by_name) {
-        (Some(Format::Fmp4), Some(Format::Mp4)) => Ok(Format::Fmp4),
-        (Some(told), Some(by_name)) if told != by_name => {
-            Err(Stop::Usage(format!("-o {shown}: its name says other than --format; change one of them")))
-        }
-        (Some(Format::Mp4 | Format::Fmp4), None) => {
-            Err(Stop::Usage(format!("-o {shown}: the file's name must end in .mp4")))
-        }
-        (Some(format), _) | (None, Some(format)) => Ok(format),
-        (None, None) => {
-            Err(Stop::Usage(format!("-o {shown}: name a .mp4 file, a master.m3u8, or say --format")))
-        }
+    match told {
+        None => Format::of_ending(&ending).ok_or_else(|| {
+            Stop::Usage(format!(
+                "-o {shown}: name a .mp4, .webm, .gif, .webp, .jpg or .png file, a master.m3u8, or say --format"
+            ))
+        }),
+        Some(told) if told.endings().contains(&ending.as_str()) => Ok(told),
+        // A folder has any name but that of a file.
+        Some(told) if told.is_folder() && Format::of_ending(&ending).is_none() => Ok(told),
+        Some(told) => Err(Stop::Usage(format!(
+            "-o {shown}: with --format {} the name ends in .{}; change one of them",
+            told.as_str(),
+            told.endings()[0]
+        ))),
     }
 }
 
@@ -57,32 +53,6 @@ pub(super) fn folder(path: &Path) -> Result<PathBuf, Stop> {
         }))
     })?;
     Ok(folder.to_owned())
-}
-
-/// The sizes of an HLS presentation: the usual ones that are not larger than the canvas, or those whose shorter sides are told.
-///
-/// # Errors
-/// Wrong usage where a side is larger than the canvas', odd, or far too small.
-pub(super) fn rungs(video: &Video, sides: &[u32], quality: u8) -> Result<Vec<Rung>, Stop> {
-    let canvas = video.canvas;
-    if sides.is_empty() {
-        return Ok(ladder(canvas.width, canvas.height, quality));
-    }
-    let shorter = canvas.width.min(canvas.height);
-    let mut rungs = Vec::new();
-    for side in sides {
-        if *side < 16 || *side > shorter || side % 2 != 0 {
-            return Err(Stop::Usage(format!(
-                "--ladder {side}: a side is even, at least 16, and at most the canvas' shorter side, {shorter}"
-            )));
-        }
-        let rung = Rung::of_side(canvas.width, canvas.height, *side, quality);
-        if rungs.contains(&rung) {
-            return Err(Stop::Usage(format!("--ladder: {side} stands there twice")));
-        }
-        rungs.push(rung);
-    }
-    Ok(rungs)
 }
 
 /// The file to write for `path`: what it leads to where it is a symbolic link, so that the link survives.

@@ -2,15 +2,36 @@
 
 use serde_json::json;
 
-use super::args::{Source, StoreOptions};
+use super::args::{OutputArguments, Source, StoreOptions};
 use super::{Stop, fill, open, plainly, print_json, say, store};
-use vignette::Engine;
+use vignette::output::{Format, Output};
+use vignette::{Engine, Error};
 
-pub(super) fn show(source: &Source, quality: u8, as_json: bool, options: &StoreOptions) -> Result<(), Stop> {
+pub(super) fn show(
+    source: &Source,
+    output: &OutputArguments,
+    as_json: bool,
+    options: &StoreOptions,
+) -> Result<(), Stop> {
+    let format = output.format.unwrap_or_default();
+    if !format.is_film() {
+        let films: Vec<&str> = Format::ALL.iter().filter(|f| f.is_film()).map(|f| f.as_str()).collect();
+        return Err(Stop::Usage(format!(
+            "--format {}: it is made of frames, not of segments; a plan is of {}",
+            format.as_str(),
+            films.join(", ")
+        )));
+    }
+    let output = Output::resolve(output.options(format))?;
+    output.notes.iter().for_each(|note| plainly("warning", note));
     let engine = Engine::new()?.with_stores(store::open(options, &plainly));
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
-    let plan = engine.plan(&video, quality);
+    let plans = output.plans(&engine, &video)?;
+    // The size that players begin with; the others are cut alike.
+    let Some(plan) = plans.first() else {
+        return Err(Error::Options("no size is asked for".into()).into());
+    };
     let vault = &engine.stores().vault;
     let stored: Vec<bool> =
         plan.segments.iter().map(|segment| vault.contains(segment.key.digest())).collect();
@@ -40,7 +61,7 @@ pub(super) fn show(source: &Source, quality: u8, as_json: bool, options: &StoreO
             "seconds": video.duration().as_seconds(),
             "profile": plan.profile,
             "segments": segments,
-            "audio": { "key": plan.audio, "stored": sound },
+            "audio": { "key": plan.audio, "codec": plan.sound, "stored": sound },
         }));
     }
     let width = plan.segments.iter().map(|segment| scene(segment.scene).chars().count()).max().unwrap_or(0);

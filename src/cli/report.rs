@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle as BarStyle};
 use serde_json::json;
+use vignette::output::Written;
+use vignette::renderer::encode::EncoderId;
 use vignette::renderer::render::{Observer, Progress};
 use vignette::templates::fault::Faults;
 use vignette::templates::video::Video;
@@ -16,16 +18,6 @@ use super::{complain, is_watched, say};
 
 /// The shortest time between two JSON lines.
 const STEADY: Duration = Duration::from_millis(250);
-
-/// What came of a render.
-pub(super) struct Made {
-    /// Bytes of all that was written.
-    pub length: u64,
-    /// Segments that were encoded.
-    pub new: usize,
-    /// Segments that were found.
-    pub reused: usize,
-}
 
 pub(super) struct Reporter {
     bar: Option<ProgressBar>,
@@ -84,7 +76,14 @@ impl Reporter {
     }
 
     /// The file is there.
-    pub(super) fn finish(&self, out: &Path, video: &Video, made: &Made, took: Duration) {
+    pub(super) fn finish(
+        &self,
+        out: &Path,
+        video: &Video,
+        made: &Written,
+        encoder: Option<EncoderId>,
+        took: Duration,
+    ) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -96,9 +95,11 @@ impl Reporter {
                 "file": out,
                 "seconds": seconds,
                 "frames": video.frames(),
-                "bytes": made.length,
-                "segments_new": made.new,
-                "segments_reused": made.reused,
+                "bytes": made.bytes,
+                "codec": encoder.map(|encoder| encoder.codec().as_str()),
+                "encoder": encoder,
+                "segments_new": made.segments_new,
+                "segments_reused": made.segments_reused,
                 "took_seconds": took.as_secs_f64(),
                 "times_real_time": times,
             });
@@ -106,14 +107,18 @@ impl Reporter {
             return;
         }
         // Quiet when piped is about progress; the one line about the result is the result.
-        let _ = say(&format!(
-            "{}  {seconds:.3} s  {}  {} of {} segments new  in {:.1} s  {times:.1}x real time",
-            out.display(),
-            bytes(made.length),
-            made.new,
-            made.new + made.reused,
-            took.as_secs_f64(),
-        ));
+        let _ = say(&match encoder {
+            Some(encoder) => format!(
+                "{}  {seconds:.3} s  {} by {encoder}  {}  {} of {} segments new  in {:.1} s  {times:.1}x real time",
+                out.display(),
+                encoder.codec(),
+                bytes(made.bytes),
+                made.segments_new,
+                made.segments_new + made.segments_reused,
+                took.as_secs_f64(),
+            ),
+            None => format!("{}  {}  in {:.1} s", out.display(), bytes(made.bytes), took.as_secs_f64()),
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Forecast, ForecastOptions, Watch};
 use crate::audience::{Row, assign};
 use crate::renderer::audio;
 use crate::renderer::compose::Composition;
-use crate::renderer::encode::SegmentEncoder;
+use crate::renderer::encode::{EncoderId, SegmentEncoder, VideoProfile};
 use crate::renderer::error::{Place, RenderError};
 use crate::renderer::plan::{Segment, plan};
 use crate::templates::video::Video;
@@ -186,11 +186,12 @@ impl Subject<'_> {
         segment: &Segment,
     ) -> Result<(f64, usize), Error> {
         let canvas = video.canvas;
-        let profile = crate::renderer::encode::VideoProfile {
+        let profile = VideoProfile {
             width: canvas.width,
             height: canvas.height,
             frame_rate: canvas.frame_rate,
             quality: self.options.quality,
+            encoder: EncoderId::default(),
         };
         let clock = Clock::start();
         let (mut turns, mut bytes) = (0, 0);

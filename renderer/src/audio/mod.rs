@@ -1,6 +1,6 @@
 //! Everything that is heard: files decoded to PCM, mixed to one programme, encoded once.
 //!
-//! [`programme`] decodes the sounds of a filled video and mixes them; [`encode_aac`] makes the track that is packaged.
+//! [`programme`] decodes the sounds of a filled video and mixes them; [`encode_aac`] and [`encode_opus`] make the track that is packaged.
 
 mod decode;
 mod encode;
@@ -10,10 +10,11 @@ mod mix;
 mod track;
 
 pub use self::decode::{Pcm, decode, decode_heard, probe};
-pub use self::encode::{AacTrack, encode_aac};
+pub use self::encode::{AacTrack, OpusTrack, encode_aac, encode_opus};
 pub(crate) use self::encode::{BITRATE, FRAME_LENGTH, PRIMING};
 pub use self::loudness::integrated_loudness;
 pub use self::mix::{Programme, mix};
+pub use self::track::{SoundCodec, SoundTrack};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

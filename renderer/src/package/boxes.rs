@@ -80,7 +80,7 @@ pub(super) fn mdhd(timescale: u32, duration: u64, locale: &str) -> Vec<u8> {
 }
 
 /// ISO 639-2/T code packed into 15 bits (ISO/IEC 14496-12, section 8.4.2.3).
-fn packed_language(locale: &str) -> u16 {
+pub(super) fn packed_language(locale: &str) -> u16 {
     let language = locale.split(['-', '_']).next().unwrap_or_default();
     let code = match language {
         "en" => "eng",

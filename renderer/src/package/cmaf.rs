@@ -11,7 +11,7 @@ use vignette_templates::blob::Digest;
 use vignette_templates::time::Time;
 
 use super::boxes::{boxed, dinf, edts, full, hdlr, mdhd, put_matrix, put16, put32, put64, tkhd};
-use super::mp4::{MOVIE_TIMESCALE, avc1, mp4a};
+use super::mp4::{MOVIE_TIMESCALE, mp4a, video_entry};
 use crate::audio::{AacTrack, FRAME_LENGTH, PRIMING, SAMPLE_RATE};
 use crate::encode::VideoProfile;
 use crate::plan::{ENGINE_VERSION, SegmentKey};
@@ -63,6 +63,7 @@ pub fn init_video_name(profile: &VideoProfile) -> String {
         hasher.update(&number.to_le_bytes());
     }
     hasher.update(&[profile.quality]);
+    hasher.update(profile.encoder.element().as_bytes());
     format!("{}.mp4", Digest(*hasher.finalize().as_bytes()))
 }
 
@@ -232,12 +233,6 @@ pub fn audio_segment(track: &AacTrack, units: Range<usize>) -> Result<Vec<u8>, C
     Ok(bytes)
 }
 
-/// The name of a codec as RFC 6381 has it, for H.264 with this `avcC` record, e.g. `avc1.640028`; `None` when it is cut short.
-pub fn avc_codec(config: &[u8]) -> Option<String> {
-    let [_, profile, constraints, level, ..] = config else { return None };
-    Some(format!("avc1.{profile:02X}{constraints:02X}{level:02X}"))
-}
-
 /// The name of a codec as RFC 6381 has it, for AAC with this AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1), e.g. `mp4a.40.2`;
 /// `None` when it is cut short.
 pub fn aac_codec(config: &[u8]) -> Option<String> {
@@ -246,46 +241,6 @@ pub fn aac_codec(config: &[u8]) -> Option<String> {
         kind => kind,
     };
     Some(format!("mp4a.40.{kind}"))
-}
-
-/// The codec that pictures of this profile will have: High profile, at the lowest level whose limits (ITU-T H.264, table A-1)
-/// hold its macroblocks, macroblocks per second and four reference frames, which is how x264 chooses it.
-pub fn planned_video_codec(profile: &VideoProfile) -> String {
-    /// Reference frames that a B-pyramid takes.
-    const REFERENCES: u64 = 4;
-    /// Level, macroblocks per second, macroblocks in a frame, macroblocks in the picture buffer.
-    const LEVELS: [(u8, u64, u64, u64); 19] = [
-        (10, 1_485, 99, 396),
-        (11, 3_000, 396, 900),
-        (12, 6_000, 396, 2_376),
-        (13, 11_880, 396, 2_376),
-        (20, 11_880, 396, 2_376),
-        (21, 19_800, 792, 4_752),
-        (22, 20_250, 1_620, 8_100),
-        (30, 40_500, 1_620, 8_100),
-        (31, 108_000, 3_600, 18_000),
-        (32, 216_000, 5_120, 20_480),
-        (40, 245_760, 8_192, 32_768),
-        (41, 245_760, 8_192, 32_768),
-        (42, 522_240, 8_704, 34_816),
-        (50, 589_824, 22_080, 110_400),
-        (51, 983_040, 36_864, 184_320),
-        (52, 2_073_600, 36_864, 184_320),
-        (60, 4_177_920, 139_264, 696_320),
-        (61, 8_355_840, 139_264, 696_320),
-        (62, 16_711_680, 139_264, 696_320),
-    ];
-    let [across, down] = [profile.width, profile.height].map(|pixels| u64::from(pixels.div_ceil(16)));
-    let blocks = across * down;
-    let rate = profile.frame_rate;
-    let fits = |&&(_, per_second, in_frame, buffered): &&(u8, u64, u64, u64)| {
-        blocks <= in_frame
-            && across.max(down).pow(2) <= 8 * in_frame
-            && blocks * REFERENCES <= buffered
-            && blocks * u64::from(rate.num()) / u64::from(rate.den()) <= per_second
-    };
-    let level = LEVELS.iter().find(fits).map_or(62, |level| level.0);
-    format!("avc1.6400{level:02X}")
 }
 
 /// One sample of a fragment.
@@ -326,7 +281,7 @@ pub(super) fn video_run<'a>(
             Some(seen) if !*seen => *seen = true,
             _ => return damaged("its frames are not each shown once"),
         }
-        let ahead = i64::from(unit.shown_at) + i64::from(VideoProfile::REORDER_FRAMES) - decoded as i64;
+        let ahead = i64::from(unit.shown_at) + i64::from(profile.reorder_frames()) - decoded as i64;
         if ahead < 0 {
             return damaged("a frame is shown before it is decoded");
         }
@@ -497,7 +452,7 @@ fn put_no_samples(stbl: &mut Vec<u8>) {
 fn video_track(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
     boxed(b"trak", |trak| {
         trak.extend(tkhd(VIDEO_TRACK, 0, [profile.width, profile.height], 0, 0));
-        trak.extend(edts(0, VideoProfile::REORDER_FRAMES * profile.frame_rate.den()));
+        trak.extend(edts(0, profile.reorder_frames() * profile.frame_rate.den()));
         trak.extend(boxed(b"mdia", |mdia| {
             mdia.extend(mdhd(profile.frame_rate.num(), 0, "und"));
             mdia.extend(hdlr(b"vide", "Video"));
@@ -507,7 +462,7 @@ fn video_track(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
                 minf.extend(boxed(b"stbl", |stbl| {
                     stbl.extend(full(b"stsd", 0, 0, |bytes| {
                         put32(bytes, 1);
-                        bytes.extend(avc1(profile, config));
+                        bytes.extend(video_entry(profile, config));
                     }));
                     put_no_samples(stbl);
                 }));
@@ -550,14 +505,13 @@ pub(super) mod tests {
     use vignette_templates::time::FrameRate;
 
     use super::*;
-    use crate::encode::SegmentEncoder;
-    use crate::frame::I420Frame;
+    use crate::encode::EncoderId;
     use crate::package::facts::{FragmentReader, Kind};
     use crate::segment::AccessUnit;
 
     pub(crate) fn profile() -> VideoProfile {
         let frame_rate = FrameRate::new(30000, 1001).unwrap();
-        VideoProfile { width: 64, height: 48, frame_rate, quality: 23 }
+        VideoProfile { width: 64, height: 48, frame_rate, quality: 23, encoder: EncoderId::X264 }
     }
 
     /// A segment whose access units show these frames, in order of decoding.
@@ -660,8 +614,6 @@ pub(super) mod tests {
 
     #[test]
     fn codecs_have_their_names() {
-        assert_eq!(avc_codec(&[1, 0x64, 0, 0x28, 0xff]).as_deref(), Some("avc1.640028"));
-        assert_eq!(avc_codec(&[1, 0x64, 0]), None);
         for (config, name) in [
             (&[0x11, 0x90][..], Some("mp4a.40.2")),
             (&[0x2b, 0x92], Some("mp4a.40.5")),
@@ -670,33 +622,6 @@ pub(super) mod tests {
             (&[], None),
         ] {
             assert_eq!(aac_codec(config).as_deref(), name, "{config:x?}");
-        }
-    }
-
-    #[test]
-    fn the_planned_codec_is_what_the_encoder_gives() {
-        for (width, height, num, den) in [
-            (16, 16, 24, 1),
-            (160, 90, 30, 1),
-            (320, 180, 60, 1),
-            (960, 540, 25, 1),
-            (540, 960, 30000, 1001),
-            (1280, 720, 30, 1),
-            (1280, 720, 60, 1),
-            (720, 720, 30, 1),
-            (1080, 1920, 25, 1),
-            (1920, 1080, 30, 1),
-            (1920, 1080, 60, 1),
-            (1920, 1080, 120, 1),
-            (3840, 2160, 30, 1),
-        ] {
-            let frame_rate = FrameRate::new(num, den).unwrap();
-            let profile = VideoProfile { width, height, frame_rate, quality: 40 };
-            let mut encoder = SegmentEncoder::start(profile).unwrap();
-            encoder.push(&I420Frame::new(width, height)).unwrap();
-            let config = encoder.finish().unwrap().config;
-            let name = format!("{width}x{height} at {frame_rate}");
-            assert_eq!(Some(planned_video_codec(&profile)), avc_codec(&config), "{name}");
         }
     }
 }

@@ -9,8 +9,8 @@ use vignette_templates::blob::Digest;
 use vignette_templates::video::Cue;
 
 use super::cmaf::{
-    AudioTiming, CmafError, audio_key, audio_name, audio_segment, avc_codec, init_audio, init_audio_name,
-    init_video, init_video_name, video_name, video_segment,
+    AudioTiming, CmafError, audio_key, audio_name, audio_segment, init_audio, init_audio_name, init_video,
+    init_video_name, video_name, video_segment,
 };
 use super::facts::{FragmentReader, Kind};
 use super::hls::{BitRates, Captions, MASTER, MEDIA_FOLDER, Presentation, Sound, Track, Variant};
@@ -72,7 +72,8 @@ pub fn write_hls(folder: &Path, movie: &HlsMovie<'_>) -> Result<u64, RenderError
         }
         let mut variant = Variant::planned(rung.name, rung.plan, BitRates::default());
         let config = rung.segments.first().map(|segment| segment.config.as_slice()).unwrap_or_default();
-        variant.codec = avc_codec(config).ok_or_else(|| damaged("the decoder configuration"))?;
+        variant.codec =
+            rung.plan.profile.codec().name_of(config).ok_or_else(|| damaged("the decoder configuration"))?;
         variants.push(variant);
     }
     let sound = match movie.audio {

@@ -10,9 +10,7 @@ use vignette_templates::blob::Digest;
 use vignette_templates::time::{FrameRate, Time};
 use vignette_templates::video::Cue;
 
-use super::cmaf::{
-    self, AudioTiming, audio_name, init_audio_name, init_video_name, planned_video_codec, video_name,
-};
+use super::cmaf::{self, AudioTiming, audio_name, init_audio_name, init_video_name, video_name};
 use super::webvtt::to_webvtt;
 use crate::encode::VideoProfile;
 use crate::plan::Plan;
@@ -216,7 +214,7 @@ impl Variant {
             width,
             height,
             frame_rate,
-            codec: planned_video_codec(&plan.profile),
+            codec: plan.profile.planned_name(),
             track: Track::video(plan),
             rates,
         }

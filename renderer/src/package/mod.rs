@@ -7,4 +7,6 @@ pub mod folder;
 pub mod fragmented;
 pub mod hls;
 pub mod mp4;
+pub mod preview;
+pub mod webm;
 pub mod webvtt;

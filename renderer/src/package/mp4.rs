@@ -8,7 +8,7 @@ use super::boxes::{
     boxed, children, descend, dinf, edts, full, hdlr, mdhd, put_matrix, put16, put32, put64, tkhd, word,
 };
 use crate::audio::AacTrack;
-use crate::encode::VideoProfile;
+use crate::encode::{Codec, VideoProfile};
 use crate::segment::EncodedSegment;
 
 /// What goes into one file.
@@ -57,7 +57,7 @@ pub fn write(movie: &Movie<'_>, out: &mut impl Write) -> Result<(), Mp4Error> {
     // About half a second of pictures, then the sound for it, and so on: a player never has to seek far.
     let video_chunks = video_chunks(&video, movie.profile.frame_rate);
     let audio_chunks = movie.audio.map(|audio| audio_chunks(audio, &video_chunks, movie.profile.frame_rate));
-    let ftyp = ftyp();
+    let ftyp = ftyp(movie.profile.codec());
     // Offsets are written as 32 bits or 64, and the index comes first: its length must be known before its content.
     let mut base = 0u64;
     let mut wide = false;
@@ -104,9 +104,10 @@ struct VideoSamples<'a> {
 impl<'a> VideoSamples<'a> {
     fn gather(movie: &Movie<'a>) -> Self {
         let mut samples = Vec::new();
+        let reorder = movie.profile.reorder_frames();
         for segment in movie.segments {
             for (decoded, unit) in segment.units.iter().enumerate() {
-                let offset = (unit.shown_at + VideoProfile::REORDER_FRAMES).saturating_sub(decoded as u32);
+                let offset = (unit.shown_at + reorder).saturating_sub(decoded as u32);
                 samples.push(VideoSample { data: &unit.data, key: unit.key, offset });
             }
         }
@@ -152,12 +153,18 @@ fn total(units: &[Vec<u8>]) -> u64 {
     units.iter().map(|unit| unit.len() as u64).sum()
 }
 
-fn ftyp() -> Vec<u8> {
+fn ftyp(codec: Codec) -> Vec<u8> {
     boxed(b"ftyp", |bytes| {
         bytes.extend_from_slice(b"isom");
         put32(bytes, 0x200);
-        for brand in [b"isom", b"iso2", b"avc1", b"mp41"] {
-            bytes.extend_from_slice(brand);
+        // AVC and AV1 have brands of their own (ISO/IEC 14496-15, section 5; AV1-ISOBMFF, section 2.1).
+        let brands: &[&[u8; 4]] = match codec {
+            Codec::H264 => &[b"isom", b"iso2", b"avc1", b"mp41"],
+            Codec::Av1 => &[b"isom", b"iso2", b"av01", b"mp41"],
+            Codec::H265 | Codec::Vp9 => &[b"isom", b"iso2", b"mp41"],
+        };
+        for brand in brands {
+            bytes.extend_from_slice(*brand);
         }
     })
 }
@@ -286,7 +293,7 @@ fn video_track(
     boxed(b"trak", |trak| {
         trak.extend(tkhd(1, duration, [profile.width, profile.height], 0, 0));
         // Decoding runs ahead of showing by the reordering: the first frame's composition time, which is time 0.
-        trak.extend(edts(duration, VideoProfile::REORDER_FRAMES * tick));
+        trak.extend(edts(duration, movie.profile.reorder_frames() * tick));
         trak.extend(boxed(b"mdia", |mdia| {
             mdia.extend(mdhd(timescale, frames * u64::from(tick), "und"));
             mdia.extend(hdlr(b"vide", "Video"));
@@ -296,7 +303,7 @@ fn video_track(
                 minf.extend(boxed(b"stbl", |stbl| {
                     stbl.extend(full(b"stsd", 0, 0, |bytes| {
                         put32(bytes, 1);
-                        bytes.extend(avc1(&profile, config));
+                        bytes.extend(video_entry(&profile, config));
                     }));
                     stbl.extend(full(b"stts", 0, 0, |bytes| put_pairs(bytes, &[(frames as u32, tick)])));
                     stbl.extend(full(b"ctts", 0, 0, |bytes| {
@@ -320,9 +327,17 @@ fn video_track(
     })
 }
 
-/// The sample entry of H.264 (ISO/IEC 14496-15, section 5.4.2.1), with colour and pixel shape.
-pub(super) fn avc1(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
-    boxed(b"avc1", |bytes| {
+/// The sample entry of pictures, with the decoder configuration, colour and pixel shape: H.264 (ISO/IEC 14496-15, section
+/// 5.4.2.1), H.265 (the same, section 8.4.1), AV1 (AV1-ISOBMFF, section 2.2) or VP9 (VP Codec ISO Media File Format Binding,
+/// section 2.1).
+pub(super) fn video_entry(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
+    let (entry, record) = match profile.codec() {
+        Codec::H264 => (b"avc1", boxed(b"avcC", |bytes| bytes.extend_from_slice(config))),
+        Codec::H265 => (b"hvc1", boxed(b"hvcC", |bytes| bytes.extend_from_slice(config))),
+        Codec::Av1 => (b"av01", boxed(b"av1C", |bytes| bytes.extend_from_slice(config))),
+        Codec::Vp9 => (b"vp09", full(b"vpcC", 1, 0, |bytes| bytes.extend_from_slice(config))),
+    };
+    boxed(entry, |bytes| {
         bytes.extend([0; 6]);
         put16(bytes, 1);
         bytes.extend([0; 16]);
@@ -335,7 +350,7 @@ pub(super) fn avc1(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
         bytes.extend([0; 32]);
         put16(bytes, 0x18);
         put16(bytes, 0xffff);
-        bytes.extend(boxed(b"avcC", |bytes| bytes.extend_from_slice(config)));
+        bytes.extend(record);
         bytes.extend(boxed(b"colr", |bytes| {
             // ITU-T H.273: BT.709 primaries, transfer and matrix are code point 1; limited range.
             bytes.extend_from_slice(b"nclx");
@@ -480,7 +495,19 @@ pub fn read_facts(file: &[u8]) -> Option<Facts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::{EncoderId, SegmentEncoder};
+    use crate::frame::I420Frame;
     use crate::segment::AccessUnit;
+
+    fn profile(encoder: EncoderId) -> VideoProfile {
+        VideoProfile {
+            width: 64,
+            height: 48,
+            frame_rate: FrameRate::new(30, 1).unwrap(),
+            quality: 23,
+            encoder,
+        }
+    }
 
     fn segment(order: &[u32]) -> EncodedSegment {
         let units = order
@@ -496,8 +523,7 @@ mod tests {
 
     #[test]
     fn facts_are_read_back() {
-        let profile =
-            VideoProfile { width: 64, height: 48, frame_rate: FrameRate::new(30, 1).unwrap(), quality: 23 };
+        let profile = profile(EncoderId::X264);
         let (a, b) = (segment(&[0, 4, 2, 1, 3]), segment(&[0, 1, 2]));
         let movie = Movie { profile, segments: &[&a, &b], audio: None, locale: "en" };
         let mut file = Vec::new();
@@ -510,9 +536,98 @@ mod tests {
     }
 
     #[test]
+    fn every_codec_has_its_sample_entry() {
+        for (encoder, entry, record) in [
+            (EncoderId::X264, b"avc1", b"avcC"),
+            (EncoderId::X265, b"hvc1", b"hvcC"),
+            (EncoderId::Aom, b"av01", b"av1C"),
+            (EncoderId::Vpx, b"vp09", b"vpcC"),
+        ] {
+            let bytes = video_entry(&profile(encoder), &[1, 2, 3]);
+            let inner: Vec<[u8; 4]> = children(&bytes[86..]).map(|(name, _)| name).collect();
+            assert_eq!((&bytes[4..8], &inner[..]), (&entry[..], &[*record, *b"colr", *b"pasp"][..]));
+        }
+    }
+
+    /// An independent reader finds every frame of three segments, each as bright as it was made.
+    #[test]
+    fn files_of_every_codec_are_decoded() {
+        let brightness = |index: u32| 40 + 5 * index as u8;
+        for (encoder, name) in [
+            (EncoderId::X264, "h264"),
+            (EncoderId::X265, "hevc"),
+            (EncoderId::Aom, "av1"),
+            (EncoderId::Vpx, "vp9"),
+        ] {
+            let profile = profile(encoder);
+            let segments: Vec<EncodedSegment> = [0..9, 9..10, 10..31]
+                .into_iter()
+                .map(|frames| {
+                    let mut run = SegmentEncoder::start(profile).unwrap();
+                    for index in frames {
+                        let mut frame = I420Frame::new(profile.width, profile.height);
+                        frame.y.fill(brightness(index));
+                        run.push(&frame).unwrap();
+                    }
+                    run.finish().unwrap()
+                })
+                .collect();
+            let segments: Vec<&EncodedSegment> = segments.iter().collect();
+            let movie = Movie { profile, segments: &segments, audio: None, locale: "en" };
+            let mut bytes = Vec::new();
+            write(&movie, &mut bytes).unwrap();
+            let file = tempfile::NamedTempFile::with_suffix(".mp4").unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            let run = |program: &str, before: &[&str], after: &[&str]| {
+                let output = std::process::Command::new(program)
+                    .args(before)
+                    .arg(file.path())
+                    .args(after)
+                    .output()
+                    .unwrap_or_else(|error| panic!("{program} (package ffmpeg): {error}"));
+                assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{name}: {program} complains");
+                output.stdout
+            };
+            let probed = run(
+                "ffprobe",
+                &[
+                    "-v",
+                    "warning",
+                    "-show_entries",
+                    "stream=codec_name,color_space,color_range:frame=pts_time",
+                    "-of",
+                    "flat",
+                ],
+                &[],
+            );
+            let probed = String::from_utf8(probed).unwrap();
+            for part in [
+                format!("codec_name=\"{name}\""),
+                "color_space=\"bt709\"".into(),
+                "color_range=\"tv\"".into(),
+            ] {
+                assert!(probed.contains(&part), "{part} is not in {probed}");
+            }
+            for index in [0u32, 9, 10, 30] {
+                let time = format!("frame.{index}.pts_time=\"{:.6}\"", f64::from(index) / 30.0);
+                assert!(probed.contains(&time), "{time} is not in {probed}");
+            }
+            let pixels =
+                run("ffmpeg", &["-v", "warning", "-i"], &["-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+            // ffmpeg stretches limited range when it makes grey pictures.
+            let size = (profile.width * profile.height) as usize;
+            assert_eq!(pixels.len(), 31 * size, "{name}");
+            for (index, frame) in (0u32..).zip(pixels.chunks_exact(size)) {
+                let mean = frame.iter().map(|value| f64::from(*value)).sum::<f64>() / size as f64;
+                let expected = (f64::from(brightness(index)) - 16.0) * 255.0 / 219.0;
+                assert!((mean - expected).abs() < 2.0, "{name}: frame {index} is {mean}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn segments_of_other_settings_are_refused() {
-        let profile =
-            VideoProfile { width: 64, height: 48, frame_rate: FrameRate::new(30, 1).unwrap(), quality: 23 };
+        let profile = profile(EncoderId::X264);
         let (a, mut b) = (segment(&[0]), segment(&[0]));
         b.config[3] = 41;
         let movie = Movie { profile, segments: &[&a, &b], audio: None, locale: "en" };

@@ -1,92 +1,20 @@
-//! Frames to access units: one closed run of pictures, encoded by x264 through GStreamer.
-//!
-//! Every segment is encoded alone, by one thread, with the same settings, and starts with an IDR picture that
-//! nothing before it refers to. So the same frames give the same bytes whoever encodes them, and segments
-//! follow one another in a file without being encoded again.
+//! One encoder at work on one segment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use vignette_templates::time::FrameRate;
 
+use super::nal::{self, ParameterSets};
+use super::{Codec, EncodeError, EncoderId, VideoProfile, make, obu, settings, vp9};
 use crate::frame::I420Frame;
 use crate::segment::{AccessUnit, EncodedSegment};
-
-/// What pictures are encoded with. Everything here decides the bytes of a segment, so it is part of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-pub struct VideoProfile {
-    /// Width in pixels, even.
-    pub width: u32,
-    /// Height in pixels, even.
-    pub height: u32,
-    /// Frames per second.
-    pub frame_rate: FrameRate,
-    /// Constant rate factor, 1 (best) to 50. Default: [`VideoProfile::DEFAULT_QUALITY`].
-    pub quality: u8,
-}
-
-impl VideoProfile {
-    /// The usual trade of size and quality for x264.
-    pub const DEFAULT_QUALITY: u8 = 23;
-
-    /// Frames by which decoding runs ahead of showing: B-frames may refer to one another (`b-pyramid`), so two.
-    pub const REORDER_FRAMES: u32 = 2;
-}
-
-/// Why encoding did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// A GStreamer element is not installed.
-    #[error("GStreamer has no element `{element}`; install the package {package}")]
-    MissingElement {
-        /// The element.
-        element: String,
-        /// The Debian package that brings it.
-        package: &'static str,
-    },
-    /// GStreamer itself does not start.
-    #[error("GStreamer does not start: {0}")]
-    Init(String),
-    /// An element reported an error.
-    #[error("the GStreamer element `{element}` failed: {message} ({debug})")]
-    Element {
-        /// The element.
-        element: String,
-        /// What it said.
-        message: String,
-        /// What it said to developers.
-        debug: String,
-    },
-    /// Nothing came out for too long.
-    #[error("the encoder made no progress for {} s", .0.as_secs())]
-    Stalled(Duration),
-    /// What came out is not what was asked for.
-    #[error("the encoder's output is not as it should be: {0}")]
-    Output(String),
-}
 
 /// How long an encoder may take for a single frame before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Frames that wait in front of the encoder, at most.
 const QUEUED_FRAMES: u64 = 4;
-
-/// The Debian package that brings a GStreamer element used here.
-fn package_of(element: &str) -> &'static str {
-    match element {
-        "x264enc" => "gstreamer1.0-plugins-ugly",
-        "h264parse" => "gstreamer1.0-plugins-bad",
-        _ => "gstreamer1.0-plugins-base",
-    }
-}
-
-fn make(element: &str) -> Result<gst::Element, EncodeError> {
-    gst::ElementFactory::make(element).build().map_err(|_| EncodeError::MissingElement {
-        element: element.to_owned(),
-        package: package_of(element),
-    })
-}
 
 /// Encodes the frames of one segment.
 ///
@@ -128,22 +56,24 @@ impl SegmentEncoder {
             .block(false)
             .max_bytes(0)
             .build();
-        let encoder = make("x264enc")?;
-        configure(&encoder, &profile);
-        let out = gst::Caps::builder("video/x-h264")
-            .field("stream-format", "avc")
-            .field("alignment", "au")
-            .field("profile", "high")
-            .build();
-        let sink = gst_app::AppSink::builder().caps(&out).sync(false).build();
+        let encoder = make(profile.encoder.element())?;
+        // What it does not take was told by `resolve`.
+        settings::apply(&encoder, &settings::of(&profile));
+        let sink = gst_app::AppSink::builder().caps(&output_caps(profile.encoder)).sync(false).build();
         let failed = |what: &str| EncodeError::Element {
-            element: "x264enc".into(),
+            element: profile.encoder.element().into(),
             message: what.to_owned(),
             debug: String::new(),
         };
+        let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
+        if profile.encoder.is_hardware() {
+            // Devices take NV12, which holds the same samples in another order.
+            chain.push(make("videoconvert")?);
+        }
+        chain.extend([encoder, sink.clone().upcast()]);
         pipeline
-            .add_many([source.upcast_ref(), &encoder, sink.upcast_ref()])
-            .and_then(|()| gst::Element::link_many([source.upcast_ref(), &encoder, sink.upcast_ref()]))
+            .add_many(&chain)
+            .and_then(|()| gst::Element::link_many(&chain))
             .map_err(|error| failed(&error.to_string()))?;
         let bus = pipeline.bus().ok_or_else(|| failed("the pipeline has no bus"))?;
         pipeline.set_state(gst::State::Playing).map_err(|error| failed(&error.to_string()))?;
@@ -255,17 +185,8 @@ impl SegmentEncoder {
         if !self.sink.is_eos() {
             return Err(EncodeError::Stalled(PATIENCE));
         }
-        let caps = samples
-            .first()
-            .and_then(|sample| sample.caps())
-            .ok_or_else(|| EncodeError::Output("no picture came out".into()))?;
-        let config = caps
-            .structure(0)
-            .and_then(|structure| structure.get::<gst::Buffer>("codec_data").ok())
-            .and_then(|buffer| Some(buffer.map_readable().ok()?.to_vec()))
-            .ok_or_else(|| EncodeError::Output("the stream has no decoder configuration".into()))?;
-        let config = complete_avcc(&config)?;
-        // x264enc shifts all times to make room for negative DTS, so only their order counts.
+        let mut reader = Reader::new(&self.profile, samples.first())?;
+        // Some elements shift all times to make room for negative DTS, so only their order counts.
         let mut times: Vec<Option<gst::ClockTime>> =
             samples.iter().map(|sample| sample.buffer().and_then(|buffer| buffer.pts())).collect();
         let shown = times.clone();
@@ -285,16 +206,20 @@ impl SegmentEncoder {
             let map =
                 buffer.map_readable().map_err(|_| EncodeError::Output("a sample cannot be read".into()))?;
             let index = times.binary_search(&time).unwrap_or_default();
-            units.push(AccessUnit {
-                shown_at: index as u32,
-                key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
-                data: keep_picture_nals(&map)?,
-            });
+            let flagged = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            let (key, data) = reader.unit(&map, flagged)?;
+            units.push(AccessUnit { shown_at: index as u32, key, data });
         }
         if !units.first().is_some_and(|unit| unit.key && unit.shown_at == 0) {
             return Err(EncodeError::Output("the run does not start with a key frame".into()));
         }
-        Ok(EncodedSegment { config, units })
+        let reorder = u64::from(self.profile.reorder_frames());
+        if (0u64..).zip(&units).any(|(decoded, unit)| decoded > u64::from(unit.shown_at) + reorder) {
+            return Err(EncodeError::Output(format!(
+                "pictures are decoded more than {reorder} frames ahead"
+            )));
+        }
+        Ok(EncodedSegment { config: reader.config()?, units })
     }
 
     fn check_bus(&self) -> Result<(), EncodeError> {
@@ -331,35 +256,83 @@ fn to_error(message: &gst::Message) -> EncodeError {
     }
 }
 
-/// Every setting is named, because the element puts its own defaults over those of a preset.
-/// They are x264's `veryfast` at constant quality.
-fn configure(encoder: &gst::Element, profile: &VideoProfile) {
-    encoder.set_property_from_str("speed-preset", "veryfast");
-    encoder.set_property_from_str("pass", "qual");
-    encoder.set_property("quantizer", u32::from(profile.quality.clamp(1, 50)));
-    // With `pass=qual` the element caps the bitrate unless its buffer is 0 long.
-    encoder.set_property("vbv-buf-capacity", 0u32);
-    encoder.set_property("threads", 1u32);
-    encoder.set_property("sliced-threads", false);
-    encoder.set_property("sync-lookahead", 0i32);
-    // One IDR picture a segment, at its start.
-    encoder.set_property("key-int-max", 100_000u32);
-    encoder.set_property("bframes", 3u32);
-    encoder.set_property("b-adapt", true);
-    encoder.set_property("b-pyramid", true);
-    encoder.set_property("weightb", true);
-    encoder.set_property("cabac", true);
-    encoder.set_property("dct8x8", true);
-    encoder.set_property("ref", 1u32);
-    encoder.set_property_from_str("me", "hex");
-    encoder.set_property("subme", 2u32);
-    encoder.set_property("trellis", false);
-    encoder.set_property("mb-tree", true);
-    encoder.set_property("rc-lookahead", 10i32);
-    encoder.set_property("aud", false);
-    encoder.set_property("insert-vui", true);
-    encoder
-        .set_property_from_str("option-string", "scenecut=0:open-gop=0:weightp=1:mixed-refs=0:force-cfr=1");
+/// The form in which an encoder's output is taken.
+fn output_caps(encoder: EncoderId) -> gst::Caps {
+    match (encoder, encoder.codec()) {
+        // Lengths and configuration come from the element itself.
+        (EncoderId::X264, _) => gst::Caps::builder("video/x-h264")
+            .field("stream-format", "avc")
+            .field("alignment", "au")
+            .field("profile", "high")
+            .build(),
+        // Devices differ in the profiles that they offer.
+        (_, Codec::H264) => gst::Caps::builder("video/x-h264")
+            .field("stream-format", "byte-stream")
+            .field("alignment", "au")
+            .build(),
+        (_, Codec::H265) => gst::Caps::builder("video/x-h265")
+            .field("stream-format", "byte-stream")
+            .field("alignment", "au")
+            .field("profile", "main")
+            .build(),
+        (_, Codec::Av1) => gst::Caps::builder("video/x-av1").field("alignment", "tu").build(),
+        (_, Codec::Vp9) => gst::Caps::builder("video/x-vp9").field("profile", "0").build(),
+    }
+}
+
+/// Turns what an encoder gives into what files hold, and gathers the decoder configuration on the way.
+enum Reader {
+    /// H.264 with lengths; the configuration came beside it.
+    Lengths(Vec<u8>),
+    /// H.264 with start codes.
+    H264(ParameterSets),
+    H265(ParameterSets),
+    Av1(Option<Vec<u8>>),
+    Vp9(VideoProfile, Option<Vec<u8>>),
+}
+
+impl Reader {
+    fn new(profile: &VideoProfile, first: Option<&gst::Sample>) -> Result<Self, EncodeError> {
+        let first = first.ok_or_else(|| EncodeError::Output("no picture came out".into()))?;
+        Ok(match (profile.encoder, profile.codec()) {
+            (EncoderId::X264, _) => {
+                let config = first
+                    .caps()
+                    .and_then(|caps| caps.structure(0))
+                    .and_then(|structure| structure.get::<gst::Buffer>("codec_data").ok())
+                    .and_then(|buffer| Some(buffer.map_readable().ok()?.to_vec()))
+                    .ok_or_else(|| EncodeError::Output("the stream has no decoder configuration".into()))?;
+                Reader::Lengths(nal::complete_avcc(&config)?)
+            }
+            (_, Codec::H264) => Reader::H264(ParameterSets::default()),
+            (_, Codec::H265) => Reader::H265(ParameterSets::default()),
+            (_, Codec::Av1) => Reader::Av1(None),
+            (_, Codec::Vp9) => Reader::Vp9(*profile, None),
+        })
+    }
+
+    /// Whether decoding can start with this access unit, and what of it a file holds.
+    fn unit(&mut self, bytes: &[u8], flagged: bool) -> Result<(bool, Vec<u8>), EncodeError> {
+        match self {
+            Reader::Lengths(_) => Ok((flagged, nal::h264_picture_nals(bytes)?)),
+            Reader::H264(sets) => nal::h264_unit(bytes, sets),
+            Reader::H265(sets) => nal::h265_unit(bytes, sets),
+            Reader::Av1(config) => obu::unit(bytes, config),
+            Reader::Vp9(profile, config) => vp9::unit(bytes, profile, config),
+        }
+    }
+
+    /// The decoder configuration, once all units were read.
+    fn config(self) -> Result<Vec<u8>, EncodeError> {
+        match self {
+            Reader::Lengths(config) => Ok(config),
+            Reader::H264(sets) => nal::avcc(&sets),
+            Reader::H265(sets) => nal::hvcc(&sets),
+            Reader::Av1(config) | Reader::Vp9(_, config) => {
+                config.ok_or_else(|| EncodeError::Output("the stream has no decoder configuration".into()))
+            }
+        }
+    }
 }
 
 /// One plane of a frame, as GStreamer holds it until the encoder is done with it.
@@ -409,108 +382,79 @@ fn padded_len(width: usize, height: usize) -> usize {
     width.next_multiple_of(4) * height + 2 * (width.div_ceil(2).next_multiple_of(4) * height.div_ceil(2))
 }
 
-/// Completes an `avcC` record (ISO/IEC 14496-15, section 5.3.3.1.2): profiles from High on carry the chroma
-/// format and bit depths behind the parameter sets, which GStreamer 1.22 leaves out.
-fn complete_avcc(config: &[u8]) -> Result<Vec<u8>, EncodeError> {
-    let broken = || EncodeError::Output("its decoder configuration is cut short".into());
-    let mut at = 5;
-    let sets = usize::from(config.get(at).ok_or_else(broken)? & 0x1f);
-    at += 1;
-    for count in [Some(sets), None] {
-        let count = match count {
-            Some(count) => count,
-            None => {
-                let count = usize::from(*config.get(at).ok_or_else(broken)?);
-                at += 1;
-                count
-            }
-        };
-        for _ in 0..count {
-            let length = config.get(at..at + 2).ok_or_else(broken)?;
-            at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-        }
-    }
-    let mut complete = config.get(..at).ok_or_else(broken)?.to_vec();
-    if complete[1] >= 100 {
-        // 4:2:0, 8 bits of luma, 8 bits of chroma, no extended parameter sets; reserved bits are ones.
-        complete.extend([0xfc | 1, 0xf8, 0xf8, 0]);
-    }
-    Ok(complete)
-}
-
-/// Keeps what a decoder needs of an access unit: no parameter sets (they are in the configuration), no delimiter, and not
-/// the encoder's note about itself, which would come again with every segment.
-fn keep_picture_nals(unit: &[u8]) -> Result<Vec<u8>, EncodeError> {
-    let mut kept = Vec::with_capacity(unit.len());
-    let mut rest = unit;
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*length) as usize;
-        let nal = after.get(..length).ok_or_else(|| EncodeError::Output("a NAL unit is cut short".into()))?;
-        // ITU-T H.264, table 7-1: 6 SEI, 7 and 8 parameter sets, 9 delimiter; annex D: SEI 5 is free text.
-        let dropped = match nal.first().map(|byte| byte & 0x1f) {
-            Some(7..=9) | None => true,
-            Some(6) => nal.get(1) == Some(&5),
-            Some(_) => false,
-        };
-        if !dropped {
-            kept.extend_from_slice(&(length as u32).to_be_bytes());
-            kept.extend_from_slice(nal);
-        }
-        rest = &after[length..];
-    }
-    Ok(kept)
-}
-
 #[cfg(test)]
 mod tests {
+    use vignette_templates::time::FrameRate;
+
     use super::*;
 
-    fn profile() -> VideoProfile {
+    fn profile(encoder: EncoderId) -> VideoProfile {
         VideoProfile {
             width: 66,
-            height: 48,
+            height: 50,
             frame_rate: FrameRate::new(30000, 1001).unwrap(),
             quality: VideoProfile::DEFAULT_QUALITY,
+            encoder,
         }
     }
 
-    fn encode(frames: u32) -> EncodedSegment {
-        let profile = profile();
+    /// One of each codec; every one is installed by the set-up.
+    const ENCODERS: [EncoderId; 4] = [EncoderId::X264, EncoderId::X265, EncoderId::Aom, EncoderId::Vpx];
+
+    /// A pattern that moves, on a ground whose brightness is the frame's number.
+    fn picture(profile: &VideoProfile, index: u32) -> I420Frame {
+        let mut frame = I420Frame::new(profile.width, profile.height);
+        for (at, sample) in frame.y.iter_mut().enumerate() {
+            let (x, y) = (at as u32 % profile.width, at as u32 / profile.width);
+            let moving = (x + index) / 8 % 2 == y / 8 % 2;
+            *sample = 40 + 3 * (index % 60) as u8 / 2 + if moving && y < profile.height / 2 { 60 } else { 0 };
+        }
+        frame
+    }
+
+    fn encode_as(profile: VideoProfile, frames: u32) -> EncodedSegment {
         let mut encoder = SegmentEncoder::start(profile).unwrap();
         for index in 0..frames {
-            let mut frame = I420Frame::new(profile.width, profile.height);
-            for (at, sample) in frame.y.iter_mut().enumerate() {
-                *sample = 16 + ((at as u32 * 7 + index * 11) % 200) as u8;
-            }
-            encoder.push(&frame).unwrap();
+            encoder.push(&picture(&profile, index)).unwrap();
         }
         encoder.finish().unwrap()
     }
 
+    fn encode(encoder: EncoderId, frames: u32) -> EncodedSegment {
+        encode_as(profile(encoder), frames)
+    }
+
     #[test]
     fn every_frame_comes_out_once_and_the_first_is_the_only_key() {
-        let segment = encode(37);
-        let mut shown: Vec<u32> = segment.units.iter().map(|unit| unit.shown_at).collect();
-        assert_ne!(shown, (0..37).collect::<Vec<_>>(), "B-frames are in use");
-        shown.sort_unstable();
-        assert_eq!(shown, (0..37).collect::<Vec<_>>());
-        assert_eq!(segment.units.iter().filter(|unit| unit.key).count(), 1);
-        let late = segment.units.iter().enumerate();
-        let reorder = late.map(|(decoded, unit)| decoded as i64 - i64::from(unit.shown_at)).max().unwrap();
-        assert!(reorder <= i64::from(VideoProfile::REORDER_FRAMES), "{reorder}");
+        for id in ENCODERS {
+            let segment = encode(id, 37);
+            let mut shown: Vec<u32> = segment.units.iter().map(|unit| unit.shown_at).collect();
+            let in_order = shown == (0..37).collect::<Vec<_>>();
+            assert_eq!(in_order, profile(id).reorder_frames() == 0, "{id}: B-frames are in use, or are not");
+            shown.sort_unstable();
+            assert_eq!(shown, (0..37).collect::<Vec<_>>(), "{id}");
+            let keys: Vec<bool> = segment.units.iter().map(|unit| unit.key).collect();
+            assert!(keys[0] && keys[1..].iter().all(|key| !key), "{id}: {keys:?}");
+        }
     }
 
     #[test]
     fn the_same_frames_give_the_same_bytes() {
-        assert_eq!(encode(20), encode(20));
-        assert_eq!(encode(1).units.len(), 1);
-        assert_eq!(encode(5).config, encode(40).config, "one decoder configuration for all segments");
+        for id in ENCODERS {
+            assert_eq!(encode(id, 20), encode(id, 20), "{id}");
+            assert_eq!(encode(id, 1).units.len(), 1, "{id}");
+            assert_eq!(
+                encode(id, 5).config,
+                encode(id, 40).config,
+                "{id}: one configuration for all segments"
+            );
+        }
     }
 
     #[test]
     fn a_shared_frame_is_encoded_as_a_copied_one() {
         for (width, height) in [(66, 48), (128, 64)] {
-            let profile = VideoProfile { width, height, ..profile() };
+            let profile = VideoProfile { width, height, ..profile(EncoderId::X264) };
             let encode = |shared: bool| {
                 let mut encoder = SegmentEncoder::start(profile).unwrap();
                 for index in 0..9u32 {
@@ -530,8 +474,101 @@ mod tests {
 
     #[test]
     fn a_configuration_of_high_profile_is_complete() {
-        let config = encode(1).config;
+        let config = encode(EncoderId::X264, 1).config;
         assert_eq!(config[1], 100, "High");
         assert_eq!(&config[config.len() - 4..], &[0xfd, 0xf8, 0xf8, 0]);
+    }
+
+    #[test]
+    fn configurations_are_as_their_bindings_have_them() {
+        for (id, start, tail) in [
+            // Version 1, Main, compatible with Main and Main 10.
+            (EncoderId::X265, &[1, 1, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0][..], None),
+            // Marker and version, Main; 4:2:0 to the left; the sequence header with its size.
+            (EncoderId::Aom, &[0x81, 0, 0x0d, 0, 0x0a], None),
+            (EncoderId::Vpx, &[0, 10, 0x80], Some(&[1u8, 1, 1, 0, 0][..])),
+        ] {
+            let config = encode(id, 3).config;
+            assert_eq!(&config[..start.len()], start, "{id}");
+            assert!(tail.is_none_or(|tail| config.ends_with(tail)), "{id}: {config:?}");
+        }
+        // Lengths of four bytes; VPS, SPS and PPS, one of each, complete.
+        let config = encode(EncoderId::X265, 3).config;
+        assert_eq!(config[21] & 3, 3);
+        let mut rest = &config[23..];
+        for kind in [0xa0, 0xa1, 0xa2] {
+            assert_eq!(rest[..3], [kind, 0, 1]);
+            rest = &rest[5 + usize::from(u16::from_be_bytes([rest[3], rest[4]]))..];
+        }
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn access_units_hold_no_parameter_sets_and_no_delimiters() {
+        let segment = encode(EncoderId::X265, 12);
+        for unit in &segment.units {
+            let mut rest = unit.data.as_slice();
+            while let Some((length, after)) = rest.split_first_chunk::<4>() {
+                let kind = after[0] >> 1 & 0x3f;
+                assert!(kind < 32 || kind == 39, "NAL unit of kind {kind}");
+                rest = &after[u32::from_be_bytes(*length) as usize..];
+            }
+            assert!(rest.is_empty());
+        }
+        let segment = encode(EncoderId::Aom, 12);
+        let header = &segment.config[4..];
+        for (index, unit) in segment.units.iter().enumerate() {
+            assert_eq!(unit.data.starts_with(header), index == 0);
+            assert_ne!(unit.data[0], 0x12, "a temporal delimiter");
+        }
+    }
+
+    #[test]
+    fn planned_names_are_those_of_what_is_encoded() {
+        for id in ENCODERS {
+            for (width, height, num, den) in [
+                (66, 50, 30, 1),
+                (426, 240, 25, 1),
+                (854, 480, 30000, 1001),
+                (1280, 720, 60, 1),
+                (1080, 1920, 30, 1),
+            ] {
+                let frame_rate = FrameRate::new(num, den).unwrap();
+                let profile = VideoProfile { width, height, frame_rate, ..profile(id) };
+                let config = encode_as(profile, 2).config;
+                assert_eq!(
+                    profile.codec().name_of(&config),
+                    Some(profile.planned_name()),
+                    "{width}x{height}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn better_quality_takes_more_bytes() {
+        // Grains of four sizes that drift, as real pictures have them.
+        let grain = |x: u32, y: u32, index: u32| -> u8 {
+            let hash = |x: u32, y: u32| {
+                (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0xc2b2_ae35) >> 27
+            };
+            [2, 4, 8, 16].iter().map(|size| hash((x + index) / size, y / size) as u8).sum::<u8>() + 60
+        };
+        for id in ENCODERS {
+            let size = |quality| -> usize {
+                let profile = VideoProfile { width: 320, height: 180, quality, ..profile(id) };
+                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                for index in 0..6 {
+                    let mut frame = I420Frame::new(320, 180);
+                    for (at, sample) in (0..).zip(frame.y.iter_mut()) {
+                        *sample = grain(at % 320, at / 320, index);
+                    }
+                    encoder.push(&frame).unwrap();
+                }
+                encoder.finish().unwrap().units.iter().map(|unit| unit.data.len()).sum()
+            };
+            let sizes = [8, 23, 40].map(size);
+            assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{id}: {sizes:?}");
+        }
     }
 }
