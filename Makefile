@@ -30,5 +30,7 @@ test:
 bench: setup
 	@scripts/setup.sh --tests
 	cargo bench --locked --bench welcome
+	cargo bench --locked --bench stitch
+	cargo bench --locked --bench codecs
 	cargo build --release --locked
 	python3 benches/peers.py target/release/vignette

@@ -10,6 +10,7 @@ Machines are shared and noisy, so the two take turns and what counts is the rati
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import random
@@ -161,18 +162,79 @@ def growth(program, folder, counts, base):
     return rows
 
 
+def plot(path, rows, base):
+    """The growth as a picture: viewers from left to right by tens, CPU per viewer against ffmpeg upwards."""
+    left, top, width, height = 64, 40, 520, 260
+    tens = [math.log10(row["viewers"]) for row in rows]
+    first, last = min(tens), max(max(tens), min(tens) + 1)
+    share = [row["cpu"] / row["viewers"] / base for row in rows]
+    most = math.ceil(max(share) * 10) / 10
+
+    def place(ten, value):
+        return left + width * (ten - first) / (last - first), top + height * (1 - value / most)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 40} {top + height + 56}" '
+        'font-family="Inter, sans-serif" font-size="13">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{left}" y="22" font-weight="600">CPU per viewer, as a share of what ffmpeg takes</text>',
+    ]
+    for step in range(int(round(most * 10)) + 1):
+        _, y = place(first, step / 10)
+        parts.append(f'<path d="M{left} {y:.1f}h{width}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{step / 10:.1f}</text>')
+    points = [place(ten, value) for ten, value in zip(tens, share)]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    parts.append(f'<polyline points="{line}" fill="none" stroke="#4a3fd0" stroke-width="2.5"/>')
+    for (x, y), row, value in zip(points, rows, share):
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="#4a3fd0"/>')
+        parts.append(f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle">{value:.3f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{top + height + 20}" text-anchor="middle">{row["viewers"]:,}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{top + height + 38}" text-anchor="middle" fill="#666">{row["names"]:,} names</text>'
+        )
+    path.write_text("\n".join(parts) + "\n</svg>\n")
+
+
+def flat_memory(program, folder, counts=(100, 2000)):
+    """Peak memory of batches of few and of many rows of a small template, whose every video is new."""
+    package = folder / "small"
+    package.mkdir()
+    (package / "template.yaml").write_text(
+        "vignette: 1\nname: small\ncanvas: { width: 320, height: 180, fps: 25 }\n"
+        "data: { required: [n], properties: { n: { type: string, maxLength: 9 } } }\n"
+        'scenes: [{ duration: 400ms, layers: [{ text: "{{n}}", style: { size: 40px, color: white } }] }]\n'
+    )
+    peaks = []
+    for count in counts:
+        audience = folder / f"rows-{count}.csv"
+        audience.write_text("n\n" + "".join(f"v{row}\n" for row in range(count)))
+        out, store = folder / f"small-{count}", folder / f"small-store-{count}"
+        cpu, wall, peak = measured(
+            [program, "batch", package, "--audience", audience, "-o", out, "--store", store, "--progress", "none"]
+        )
+        peaks.append(peak)
+        print(f"  {count:>6} rows of a small template, each new: peak {peak:.0f} MiB, {cpu / count * 1000:.0f} ms of CPU a row, {wall:.0f} s")
+        shutil.rmtree(out)
+        shutil.rmtree(store)
+    grown = peaks[-1] / peaks[0]
+    print(f"  peak memory grows {grown:.3f} times from {counts[0]} to {counts[-1]} rows   goal 1.1: {'met' if grown <= 1.1 else 'MISSED'}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--growth", metavar="JSON", help="also batches of 10, 100 and 1,000 viewers; figures go into this file")
+    parser.add_argument("--growth", metavar="JSON", help="also batches of 10, 100 and 1,000 viewers; figures go into this file, and a plot beside it")
     parser.add_argument("--counts", default="10,100,1000")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vignette-bench-") as folder:
         folder = pathlib.Path(folder)
         base = one_viewer(options.program.resolve(), options.rounds, folder)
+        flat_memory(options.program.resolve(), folder)
         if options.growth:
             rows = growth(options.program.resolve(), folder, [int(c) for c in options.counts.split(",")], base)
+            plot(pathlib.Path(options.growth).with_suffix(".svg"), rows, base)
             pathlib.Path(options.growth).write_text(json.dumps({"ffmpeg_cpu": base, "rows": rows}, indent=1) + "\n")
 
 

@@ -13,15 +13,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use common::{package, root};
+use common::{gallery, package, root};
 use serde_json::{Value, json};
 use vignette::Engine;
-use vignette::renderer::encode::SegmentEncoder;
+use vignette::output::{Format, Output, OutputOptions};
+use vignette::renderer::encode::{Codec, SegmentEncoder};
 use vignette::renderer::package::folder::{HlsMovie, HlsRung, write_hls};
 use vignette::renderer::plan::plan;
 use vignette::renderer::render::RenderOptions;
 use vignette::renderer::scale::Scaler;
 use vignette::renderer::text::FontLibrary;
+use vignette::templates::time::FrameRate;
 
 const TEMPLATE: &str = r##"
 vignette: 1
@@ -53,7 +55,26 @@ struct Site {
     folder: tempfile::TempDir,
     port: u16,
     frames: u32,
+    rate: FrameRate,
     samples: u64,
+}
+
+impl Site {
+    /// Length of the pictures in seconds.
+    fn length(&self) -> f64 {
+        self.rate.time_of(self.frames.into()).as_seconds()
+    }
+}
+
+/// A folder with the page and the player, and its port.
+fn site_folder() -> (tempfile::TempDir, u16) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(root().join("tests/browser/page.html"), folder.path().join("page.html")).unwrap();
+    let player = root().join(".cache/hls.js/1.7.4/hls.min.js");
+    fs::copy(&player, folder.path().join("hls.min.js"))
+        .unwrap_or_else(|error| panic!("{}: {error}; run scripts/setup.sh --tests", player.display()));
+    let port = serve(folder.path().to_owned());
+    (folder, port)
 }
 
 /// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
@@ -97,7 +118,7 @@ impl Site {
         let small_segments: Vec<_> =
             small_plan.segments.iter().map(|segment| segment.range.len()).map(encode).collect();
 
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, port) = site_folder();
         let path = |name: &str| folder.path().join(name);
         rendered.write_mp4(&path("video.mp4")).unwrap();
         rendered.write_fragmented(&path("fragmented.mp4")).unwrap();
@@ -112,12 +133,16 @@ impl Site {
             locale: &video.locale,
         };
         write_hls(&path("hls"), &movie).unwrap();
-        fs::copy(root().join("tests/browser/page.html"), path("page.html")).unwrap();
-        let player = root().join(".cache/hls.js/1.7.4/hls.min.js");
-        fs::copy(&player, path("hls.min.js"))
-            .unwrap_or_else(|error| panic!("{}: {error}; run scripts/setup.sh --tests", player.display()));
-        let port = serve(folder.path().to_owned());
-        Site { folder, port, frames: rendered.frames, samples: rendered.sound.length() }
+        for (file, codec) in
+            [("vp9.webm", None), ("av1.webm", Some(Codec::Av1)), ("av1.mp4", Some(Codec::Av1))]
+        {
+            let format = if file.ends_with("webm") { Format::Webm } else { Format::Mp4 };
+            let options = OutputOptions { format, codec, ..OutputOptions::default() };
+            let output = Output::resolve(options).unwrap();
+            output.write(&engine, &video, &prepared, &path(file), &()).unwrap();
+        }
+        let rate = video.canvas.frame_rate;
+        Site { folder, port, frames: rendered.frames, rate, samples: rendered.sound.length() }
     }
 }
 
@@ -159,6 +184,7 @@ fn answer(stream: &TcpStream, folder: &Path) -> std::io::Result<()> {
         Some("js") => "text/javascript",
         Some("m3u8") => "application/vnd.apple.mpegurl",
         Some("vtt") => "text/vtt",
+        Some("webm") => "video/webm",
         _ => "video/mp4",
     };
     let (first, last) = match range.as_deref().and_then(|range| range.split_once('-')) {
@@ -292,23 +318,25 @@ fn get(port: u16, path: &str) -> Option<Vec<u8>> {
 }
 
 /// Plays `file` and checks what every way of packaging must give.
-fn play(file: &str) -> Value {
-    let site = &*SITE;
+fn play(site: &Site, file: &str) -> Value {
     assert!(site.folder.path().join(file).is_file(), "{file}");
-    let report = Browser::open(&format!("http://127.0.0.1:{}/page.html?file=/{file}", site.port)).report();
+    let rate = format!("{}/{}", site.rate.num(), site.rate.den());
+    let page = format!("http://127.0.0.1:{}/page.html?rate={rate}&file=/{file}", site.port);
+    let report = Browser::open(&page).report();
     println!("{file}: {report}");
     assert_eq!(report["errors"], json!([]), "{file}");
     assert_eq!(report["ended"], true, "{file}");
     let number = |field: &Value| field.as_f64().unwrap_or(f64::NAN);
-    let length = f64::from(site.frames) * 1001.0 / 30000.0;
-    // The last access unit of sound may reach beyond the last frame.
+    let length = site.length();
+    // The last access unit of sound may reach beyond the last frame; WebM counts in milliseconds.
     let slack = 1024.0 / 48_000.0;
+    let regular = if file.ends_with(".webm") { 0.6e-3 } else { 1e-4 };
     for field in ["time", "duration"] {
         let found = number(&report[field]);
         assert!((found - length).abs() <= slack, "{file}: {field} is {found} instead of {length}");
     }
     // What was shown was shown at the times of frames; how many a busy machine drops is its own affair.
-    assert!(number(&report["irregular"]) < 1e-4, "{file}: {report}");
+    assert!(number(&report["irregular"]) < regular, "{file}: {report}");
     assert!(number(&report["shown"]) > 0.0, "{file}: {report}");
     let total = number(&report["total"]);
     assert!(total <= f64::from(site.frames), "{file}: {report}");
@@ -322,18 +350,55 @@ fn play(file: &str) -> Value {
 
 #[test]
 fn an_mp4_file_plays_to_its_end() {
-    play("video.mp4");
+    play(&SITE, "video.mp4");
 }
 
 #[test]
 fn a_file_of_fragments_plays_to_its_end() {
-    play("fragmented.mp4");
+    play(&SITE, "fragmented.mp4");
+}
+
+#[test]
+fn webm_plays_to_its_end() {
+    play(&SITE, "vp9.webm");
+    play(&SITE, "av1.webm");
+}
+
+#[test]
+fn av1_in_mp4_plays_to_its_end() {
+    play(&SITE, "av1.mp4");
+}
+
+/// A viewer of each gallery template, as one file at its own size and as HLS.
+#[test]
+fn the_gallery_plays_to_its_end() {
+    let engine = Engine::new().unwrap();
+    for (template, viewer) in [("welcome", "yusuf"), ("offer", "nour"), ("progress", "amara")] {
+        let opened = engine.open(&gallery(template), &[]).unwrap().value;
+        let data = fs::read(gallery(template).join(format!("viewers/{viewer}.json"))).unwrap();
+        let data = opened.parse_data("viewer", &data).unwrap();
+        let video = engine.personalise(&opened, &data, None).unwrap().value;
+        let prepared = engine.prepare(&opened, &video).unwrap();
+        let (folder, port) = site_folder();
+        let write = |options: OutputOptions, name: &str| {
+            let output = Output::resolve(options).unwrap();
+            output.write(&engine, &video, &prepared, &folder.path().join(name), &()).unwrap();
+        };
+        write(OutputOptions::default(), "video.mp4");
+        fs::create_dir(folder.path().join("hls")).unwrap();
+        let ladder = vec![360];
+        write(OutputOptions { format: Format::Hls, ladder, ..OutputOptions::default() }, "hls");
+        let samples = video.duration().to_samples(48_000) as u64;
+        let site = Site { folder, port, frames: video.frames(), rate: video.canvas.frame_rate, samples };
+        play(&site, "video.mp4");
+        check_tracks(&site, &play(&site, "hls/master.m3u8"), video.captions.len());
+    }
 }
 
 /// What hls.js handed to the browser: both tracks whole, from 0 on, the sound without its priming.
-fn check_tracks(report: &Value) {
-    let length = f64::from(SITE.frames) * 1001.0 / 30000.0;
-    let sound = SITE.samples as f64 / 48_000.0;
+fn check_tracks(site: &Site, report: &Value, captions: usize) {
+    let length = site.length();
+    let sound = site.samples as f64 / 48_000.0;
     for (kind, length) in [("video", length), ("audio", sound)] {
         let [ranges, start, end] =
             [0, 1, 2].map(|at| report["tracks"][kind][at].as_f64().unwrap_or(f64::NAN));
@@ -342,13 +407,13 @@ fn check_tracks(report: &Value) {
         // The browser counts in microseconds.
         assert!((end - length).abs() < 1e-5, "{kind} ends at {end} instead of {length}");
     }
-    assert_eq!(report["captions"], 2, "{report}");
+    assert_eq!(report["captions"], captions, "{report}");
 }
 
 /// hls.js begins with the smallest size and goes on with the largest that the line is good for: here, it changes on the way.
 #[test]
 fn hls_plays_to_its_end_and_sizes_change_without_a_gap() {
-    let report = play("hls/master.m3u8");
-    check_tracks(&report);
+    let report = play(&SITE, "hls/master.m3u8");
+    check_tracks(&SITE, &report, 2);
     assert_eq!(report["levels"], json!([90, 180]), "{report}");
 }

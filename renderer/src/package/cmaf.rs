@@ -64,6 +64,9 @@ pub fn init_video_name(profile: &VideoProfile) -> String {
     }
     hasher.update(&[profile.quality]);
     hasher.update(profile.encoder.element().as_bytes());
+    if let Some(build) = profile.encoder.build() {
+        hasher.update(&build.0);
+    }
     format!("{}.mp4", Digest(*hasher.finalize().as_bytes()))
 }
 

@@ -30,6 +30,8 @@ struct SegmentForm<'a> {
     /// The size at which frames are composed; the profile's is that at which they are encoded.
     canvas: [u32; 2],
     profile: VideoProfile,
+    /// Of several builds of the encoder, this one.
+    build: Option<Digest>,
     frames: u32,
     texts: Option<TextForm<'a>>,
     scene: SceneForm<'a>,
@@ -123,6 +125,7 @@ impl Naming<'_> {
                 engine: ENGINE_VERSION,
                 canvas: [self.canvas.width, self.canvas.height],
                 profile: self.profile,
+                build: self.profile.encoder.build(),
                 frames: range.len(),
                 texts: self.texts(written),
                 scene,
