@@ -30,6 +30,8 @@ test:
 bench: setup
 	@scripts/setup.sh --tests
 	cargo bench --locked --bench welcome
+	python3 benches/r1/make.py target/r1
+	cargo bench --locked --bench welcome -- --template target/r1 --data target/r1/viewer.json
 	cargo bench --locked --bench stitch
 	cargo bench --locked --bench codecs
 	cargo build --release --locked

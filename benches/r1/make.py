@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts the package of R1 together: the template beside it, the gallery's background and music, two pictures drawn here.
+"""Puts the package of R1 together: the template beside it, the gallery's background and music, two pictures drawn here, a viewer.
 
 make.py FOLDER
 """
@@ -43,6 +43,7 @@ def make(folder):
     assets = folder / "assets"
     assets.mkdir(parents=True, exist_ok=True)
     shutil.copy(here / "template.yaml", folder)
+    (folder / "viewer.json").write_text('{ "first_name": "Maria" }\n')
     for name in ("waves.mp4", "dawn.ogg"):
         shutil.copy(gallery / name, assets)
     png(assets / "card.png", 520, 480, rounded(520, 480, 40, lambda x, y: (int(120 + 80 * x), 110, int(250 - 60 * y), 120)))
