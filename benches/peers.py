@@ -196,7 +196,7 @@ def plot(path, rows, base):
     path.write_text("\n".join(parts) + "\n</svg>\n")
 
 
-def flat_memory(program, folder, counts=(100, 2000)):
+def flat_memory(program, folder, counts=(500, 2000)):
     """Peak memory of batches of few and of many rows of a small template, whose every video is new."""
     package = folder / "small"
     package.mkdir()

@@ -264,10 +264,20 @@ impl Output {
             let profile = VideoProfile { width, height, frame_rate, quality, encoder };
             engine.plan_for(video, profile).with_sound(sound)
         };
+        let (canvas, least) = (video.canvas, encoder.least_side());
+        let told = |width: u32, height: u32| match width.min(height) < least {
+            false => Ok(()),
+            true => Err(Error::Options(format!(
+                "{encoder} takes no picture of {width} x {height}, whose shorter side is less than {least} pixels; choose \
+                 another --codec or size"
+            ))),
+        };
         if self.options.format == Format::Hls {
             let rungs = self.rungs(video)?;
+            rungs.iter().try_for_each(|rung| told(rung.width, rung.height))?;
             return Ok(rungs.iter().map(|rung| plan(rung.width, rung.height, rung.quality)).collect());
         }
+        told(canvas.width, canvas.height)?;
         Ok(vec![plan(video.canvas.width, video.canvas.height, self.options.render.quality)])
     }
 

@@ -249,6 +249,52 @@ fn all_formats_give_the_same_videos() {
 }
 
 #[test]
+fn rows_are_written_in_the_format_that_is_asked_for() {
+    let bench = Bench::new(&[("people.csv", b"first_name\nAna\nBo\nCleo\n")]);
+    for (format, more, file, again) in [
+        ("webm", &[][..], "0002.webm", "0002.webm"),
+        ("hls", &["--codec", "h265", "--ladder", "64,48"], "0002/master.m3u8", "0002/s"),
+        ("gif", &["--to", "250ms", "--fps", "20"], "0002.gif", "0002.gif"),
+        ("jpeg", &["--at", "3f"], "0002.jpg", "0002.jpg"),
+    ] {
+        let batch = |more: &[&str]| {
+            let mut command = bench.batch("people.csv", format);
+            command.args(["--format", format]).args(more);
+            succeed(&mut command)
+        };
+        let text = batch(more);
+        assert!(text.contains("3 done, 0 failed, of 3 rows"), "{text}");
+        let rows = bench.table(format);
+        assert_eq!(column(&rows, "file")[1], file);
+        let found = bench.out(format).join(file);
+        assert!(found.is_file(), "{format}");
+        let before = fs::read(&found).unwrap();
+        // What is damaged is made again, and nothing else.
+        let damaged = bench.out(format).join(again);
+        if damaged.is_dir() {
+            let media = fs::read_dir(&damaged).unwrap().next().unwrap().unwrap().path();
+            fs::remove_file(media).unwrap();
+        } else {
+            fs::write(&damaged, "x").unwrap();
+        }
+        let text = batch(&[more, &["--resume"]].concat());
+        assert!(text.contains("3 done (2 before), 0 failed, of 3 rows"), "{text}");
+        assert!(fs::read(&found).unwrap() == before, "{format}");
+        let text = batch(&[more, &["--resume"]].concat());
+        assert!(text.contains("3 done (3 before), 0 failed, of 3 rows"), "{text}");
+        // Another codec or part would be another batch.
+        let mut other = bench.batch("people.csv", format);
+        other.args(["--format", format, "--resume"]).args(match format {
+            "webm" => &["--codec", "av1"][..],
+            "hls" => &["--ladder", "64"],
+            _ => &["--width", "32"],
+        });
+        let (code, _, error) = status(&mut other);
+        assert_eq!(code, 1, "{format}: {error}");
+    }
+}
+
+#[test]
 fn options_go_for_every_row() {
     let bench = Bench::new(&[("people.csv", b"first_name\nAna\nBo\nCleo\n")]);
     let (code, _, error) = status(bench.batch("people.csv", "out").args([

@@ -74,7 +74,11 @@ fn every_film_holds_all_frames_and_the_sound() {
         let lines = render(template.path(), &out, more);
         let done = lines.iter().find(|line| line["event"] == "done").unwrap_or_else(|| panic!("{lines:?}"));
         assert_eq!(done["encoder"], encoder, "{name}");
-        assert_eq!(complaints(&out), "", "{name}");
+        // ffmpeg has no captions of a playlist.
+        let complaints = complaints(&out);
+        let others: Vec<&str> =
+            complaints.lines().filter(|line| !line.contains("the subtitle(uri")).collect();
+        assert_eq!(others, [""; 0], "{name}");
         let probed = probe(&out);
         assert_eq!(
             (&probed.video["codec_name"], &probed.audio["codec_name"]),
@@ -95,7 +99,9 @@ fn every_film_holds_all_frames_and_the_sound() {
             .arg(&out)
             .args(["-f", "f32le", "-ac", "1", "-ar", "48000", "-"]));
         let samples = decoded.stdout.len() / 4;
-        assert!(samples.abs_diff(4 * 48_000) <= 1024, "{name}: {samples} samples");
+        // ffmpeg decodes the priming of a file of fragments, too, and gives it a time before 0.
+        let more = if more.contains(&"fmp4") { 2048 } else { 1024 };
+        assert!((4 * 48_000..4 * 48_000 + more).contains(&samples), "{name}: {samples} samples");
     }
 }
 
@@ -182,7 +188,7 @@ fn previews_and_posters() {
         let bytes = std::fs::read(path(name)).unwrap();
         assert_eq!(image::guess_format(&bytes).unwrap(), format, "{name}");
         let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
-        assert_eq!(picture.dimensions(), (200, 112), "{name}");
+        assert_eq!(picture.dimensions(), (200, 113), "{name}");
         // The name is there, white on dark.
         assert!(picture.pixels().filter(|pixel| pixel.0[0] > 200).count() > 100, "{name}");
     }
@@ -195,6 +201,7 @@ fn what_does_not_go_together_is_wrong_usage() {
     for (name, more, word) in [
         ("a.webm", &["--codec", "h264"][..], "vp9"),
         ("a.mp4", &["--from", "1s"], "--from"),
+        ("hls/master.m3u8", &["--codec", "h265", "--ladder", "32"], "48 pixels"),
         ("a.gif", &["--ladder", "90"], "--ladder"),
         ("a.gif", &["--from", "3s", "--to", "2s"], "end after it begins"),
         ("a.gif", &["--max-size", "100"], "smallest"),

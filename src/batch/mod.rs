@@ -364,10 +364,10 @@ impl Batch<'_> {
                  e.g. with {{{{row}}}}"
             ));
         }
-        if let Some(made) = earlier {
-            if self.found(&name) == Some(made.bytes) {
-                return Work::Made;
-            }
+        if let Some(made) = earlier
+            && self.found(&name) == Some(made.bytes)
+        {
+            return Work::Made;
         }
         let filled = match data.map_or_else(|| self.data_of(row), Ok) {
             Ok(data) => self.engine.personalise(self.template, &data, self.options.rendition.as_deref()),

@@ -182,6 +182,17 @@ impl EncoderId {
         }
     }
 
+    /// The shorter side of the smallest picture that it takes, in pixels. x265 3.5 writes beyond its memory when a picture is 32 pixels
+    /// high, the half of its largest block.
+    pub fn least_side(self) -> u32 {
+        match self {
+            EncoderId::X265 => 48,
+            // Devices know no smaller pictures than these.
+            encoder if encoder.is_hardware() => 144,
+            _ => 2,
+        }
+    }
+
     /// Whether a device encodes, whose bytes may differ from those of another one.
     pub fn is_hardware(self) -> bool {
         !matches!(

@@ -69,6 +69,18 @@ pub enum EncodeError {
         /// The Debian package that brings it.
         package: &'static str,
     },
+    /// The encoder cannot take pictures this small.
+    #[error("{encoder} takes no picture of {width} x {height}: its shorter side is at least {least} pixels")]
+    TooSmall {
+        /// The encoder.
+        encoder: EncoderId,
+        /// Width of the picture.
+        width: u32,
+        /// Height of the picture.
+        height: u32,
+        /// The shorter side that it takes.
+        least: u32,
+    },
     /// GStreamer itself does not start.
     #[error("GStreamer does not start: {0}")]
     Init(String),

@@ -34,6 +34,11 @@ impl SegmentEncoder {
     /// # Errors
     /// A missing plug-in, by name, with the package that brings it; settings that the encoder refuses.
     pub fn start(profile: VideoProfile) -> Result<Self, EncodeError> {
+        let VideoProfile { width, height, encoder, .. } = profile;
+        let least = encoder.least_side();
+        if width.min(height) < least {
+            return Err(EncodeError::TooSmall { encoder, width, height, least });
+        }
         gst::init().map_err(|error| EncodeError::Init(error.to_string()))?;
         let pipeline = gst::Pipeline::new();
         let caps = gst::Caps::builder("video/x-raw")
@@ -436,6 +441,15 @@ mod tests {
             let keys: Vec<bool> = segment.units.iter().map(|unit| unit.key).collect();
             assert!(keys[0] && keys[1..].iter().all(|key| !key), "{id}: {keys:?}");
         }
+    }
+
+    #[test]
+    fn pictures_that_would_crash_an_encoder_never_reach_it() {
+        let small = VideoProfile { width: 96, height: 32, ..profile(EncoderId::X265) };
+        let refused = SegmentEncoder::start(small).map(|_| ());
+        assert!(matches!(refused, Err(EncodeError::TooSmall { least: 48, .. })), "{refused:?}");
+        let least = VideoProfile { width: 48, height: 48, ..profile(EncoderId::X265) };
+        assert_eq!(encode_as(least, 30).units.len(), 30);
     }
 
     #[test]

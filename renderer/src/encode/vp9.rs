@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(unit(&frame, &profile(), &mut config).unwrap(), (true, frame));
         assert_eq!(config.as_deref(), Some(&[0, 40, 0x80, 1, 1, 1, 0, 0][..]), "level 4.0");
         // A frame that refers to others, shown.
-        assert_eq!(unit(&[0b1000_0110, 0], &profile(), &mut config).unwrap().0, false);
+        assert!(!unit(&[0b1000_0110, 0], &profile(), &mut config).unwrap().0);
         for (name, frame) in [
             ("hidden", key_frame(0, 2, 1920)),
             ("BT.601", key_frame(1, 1, 1920)),
