@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Vignette beside ffmpeg, doing the same job in the same run: CPU seconds, peak memory and their ratios.
 
-peers.py VIGNETTE [--rounds N] [--growth]
+peers.py VIGNETTE [--rounds N] [--growth JSON]
 
 Both make R1 (benches/r1): 1080p30, 15 s, the same background, pictures, texts, fades and music, x264 `veryfast` crf 23, AAC
 160 kbit/s. What is counted is the CPU time of the whole process, user and system, as the kernel gives it at its end (wait4(2)).
@@ -14,6 +14,7 @@ import math
 import os
 import pathlib
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -47,13 +48,29 @@ def font():
     return path if path and pathlib.Path(path).is_file() else FONT
 
 
-def ffmpeg(package, name, out):
-    """The command that makes the same video: what a campaign without Vignette runs for each viewer."""
+def smaller(package, parts):
+    """Divides every length of R1's package by `parts`, which must leave whole even numbers, and its pictures and its background."""
+    file = package / "template.yaml"
+    text = re.sub(r"(\d+)px", lambda found: f"{int(found[1]) / parts:g}px", file.read_text())
+    file.write_text(text.replace("width: 1920, height: 1080", f"width: {1920 // parts}, height: {1080 // parts}"))
+    for name, coded in (("waves.mp4", ["-crf", "16", "-an"]), ("card.png", []), ("badge.png", [])):
+        whole = package / "assets" / name
+        part = whole.with_name(f"small-{name}")
+        measured(["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", whole, "-vf", f"scale=iw/{parts}:-1", *coded, part])
+        part.rename(whole)
+
+
+def ffmpeg(package, name, out, parts=1):
+    """The command that makes the same video: what a campaign without Vignette runs for each viewer. All lengths are divided by `parts`."""
     text = f"fontfile={font()}:fontcolor=white"
 
     def line(words, size, y, start, end):
+        size, y = size / parts, y / parts
         fade = f"alpha='clip((t-{start})/0.6,0,1)':enable='between(t,{start},{end})'"
         return f"drawtext={text}:text='{words}':fontsize={size}:x=(w-tw)/2:y={y}:{fade}"
+
+    def at(x, y):
+        return f"overlay={x // parts}:{y // parts}"
 
     card = "format=rgba,fade=in:st={0}:d=0.6:alpha=1[c{1}]"
     graph = ";".join(
@@ -62,10 +79,10 @@ def ffmpeg(package, name, out):
             "[1:v]" + card.format(3.5, 1),
             "[2:v]" + card.format(5.5, 2),
             "[3:v]" + card.format(7.5, 3),
-            "[bg][4:v]overlay=80:80:enable='lt(t,3)+gte(t,12)'[b0]",
-            "[b0][c1]overlay=120:360:enable='between(t,3.5,12)'[b1]",
-            "[b1][c2]overlay=700:360:enable='between(t,5.5,12)'[b2]",
-            "[b2][c3]overlay=1280:360:enable='between(t,7.5,12)'[b3]",
+            f"[bg][4:v]{at(80, 80)}:enable='lt(t,3)+gte(t,12)'[b0]",
+            f"[b0][c1]{at(120, 360)}:enable='between(t,3.5,12)'[b1]",
+            f"[b1][c2]{at(700, 360)}:enable='between(t,5.5,12)'[b2]",
+            f"[b2][c3]{at(1280, 360)}:enable='between(t,7.5,12)'[b3]",
             "[b3]"
             + ",".join(
                 [
@@ -135,9 +152,20 @@ def one_viewer(program, rounds, folder):
     return base
 
 
-def growth(program, folder, counts, base):
-    """CPU per viewer over audiences whose names are drawn by Zipf's law: the n-th name is 1/n as common as the first."""
-    package = folder / "r1"
+GROWTH_PARTS = 3
+"""R1 at a third of its width and height: a thousand viewers at full size take most of an hour, and the share is what is asked for."""
+
+
+def growth(program, folder, counts):
+    """CPU per viewer over audiences whose names are drawn by Zipf's law: the n-th name is 1/n as common as the first. Gives ffmpeg's
+    CPU for one viewer of the same size, and a row for each audience."""
+    package = folder / "r1-small"
+    make.make(package)
+    smaller(package, GROWTH_PARTS)
+    base = statistics.median(
+        measured(ffmpeg(package, f"Maria{n}", folder / "peer-small.mp4", GROWTH_PARTS))[0] for n in range(3)
+    )
+    print(f"  R1 at {1920 // GROWTH_PARTS} x {1080 // GROWTH_PARTS}: ffmpeg {base:.3f} s of CPU a viewer", flush=True)
     rng = random.Random(20)
     pool = [f"Name{n}" for n in range(1, 5001)]
     weights = [1 / n for n in range(1, 5001)]
@@ -159,7 +187,7 @@ def growth(program, folder, counts, base):
             flush=True,
         )
         shutil.rmtree(out)
-    return rows
+    return base, rows
 
 
 def plot(path, rows, base):
@@ -230,10 +258,11 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vignette-bench-") as folder:
         folder = pathlib.Path(folder)
-        base = one_viewer(options.program.resolve(), options.rounds, folder)
-        flat_memory(options.program.resolve(), folder)
+        if options.rounds:
+            one_viewer(options.program.resolve(), options.rounds, folder)
+            flat_memory(options.program.resolve(), folder)
         if options.growth:
-            rows = growth(options.program.resolve(), folder, [int(c) for c in options.counts.split(",")], base)
+            base, rows = growth(options.program.resolve(), folder, [int(c) for c in options.counts.split(",")])
             plot(pathlib.Path(options.growth).with_suffix(".svg"), rows, base)
             pathlib.Path(options.growth).write_text(json.dumps({"ffmpeg_cpu": base, "rows": rows}, indent=1) + "\n")
 
