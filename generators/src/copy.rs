@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 
 /// Lines for people to approve, request by request. It holds what viewers would read, their names included: keep it as their data
 /// are kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CopyFile {
     /// The version of this form: 1.
@@ -74,6 +74,12 @@ pub struct CopyLine {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct CopyError(String);
+
+impl Default for CopyFile {
+    fn default() -> Self {
+        CopyFile::new()
+    }
+}
 
 impl CopyFile {
     /// A file without lines.
