@@ -4,10 +4,9 @@ use serde_json::json;
 
 use super::args::{Source, StoreOptions};
 use super::{Stop, fill, open, plainly, print_json, say, store};
-use vignette::Engine;
 
 pub(super) fn show(source: &Source, quality: u8, as_json: bool, options: &StoreOptions) -> Result<(), Stop> {
-    let engine = Engine::new()?.with_stores(store::open(options, &plainly));
+    let engine = source.generators.engine()?.with_stores(store::open(options, &plainly));
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
     let plan = engine.plan(&video, quality);
