@@ -46,7 +46,8 @@ use renderer::store::{Lookup, StoreError, Vault};
 use renderer::text::{FontError, FontLibrary};
 use templates::blob::{Blob, Digest};
 use templates::fault::{At, Fault, Faults, Warned};
-use templates::generate::{Generated, Request, RequestKind};
+use templates::generate::{Generated, GeneratedValue, Provenance, Request, RequestKind, Voice};
+use templates::time::Time;
 use templates::video::{AssetKind, Video};
 use templates::{Data, Fill, OpenOptions, Package, World};
 
@@ -65,6 +66,9 @@ pub enum Error {
     /// The fonts that every video may need are not installed.
     #[error(transparent)]
     Fonts(#[from] FontError),
+    /// The file that chooses the generators is wrong.
+    #[error(transparent)]
+    Settings(#[from] generators::SettingsError),
     /// The store cannot be used as it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,7 +84,7 @@ impl Error {
     /// Whether the template or data could be changed to avoid it; otherwise this machine is at fault.
     pub fn is_input_fault(&self) -> bool {
         match self {
-            Error::Faults(_) | Error::Input(_) | Error::Options(_) => true,
+            Error::Faults(_) | Error::Input(_) | Error::Options(_) | Error::Settings(_) => true,
             Error::Generate(error) => error.is_input_fault(),
             Error::Render(error) => error.is_input_fault(),
             Error::Fonts(_) | Error::Store(_) => false,
@@ -110,6 +114,8 @@ pub struct Engine {
     fonts: FontLibrary,
     generators: generators::Engine,
     stores: Stores,
+    /// Where generated values are kept beyond this process.
+    kept: Option<Arc<dyn generators::Keep>>,
 }
 
 impl Engine {
@@ -122,14 +128,31 @@ impl Engine {
             fonts: FontLibrary::system()?,
             generators: generators::Engine::offline(),
             stores: Stores::none(),
+            kept: None,
         })
     }
 
     /// The same engine, which finds in `stores` what was made before and keeps there what it makes.
     pub fn with_stores(mut self, stores: Stores) -> Engine {
-        self.generators = self.generators.with_keep(Arc::new(KeptInVault(stores.vault.clone())));
+        let kept: Arc<dyn generators::Keep> = Arc::new(KeptInVault(stores.vault.clone()));
+        self.generators = self.generators.with_keep(kept.clone());
+        self.kept = Some(kept);
         self.stores = stores;
         self
+    }
+
+    /// The same engine, which has what templates ask for made by `generators` instead of the offline ones.
+    pub fn with_generators(mut self, generators: generators::Engine) -> Engine {
+        self.generators = match &self.kept {
+            Some(kept) => generators.with_keep(kept.clone()),
+            None => generators,
+        };
+        self
+    }
+
+    /// What makes what templates ask for.
+    pub fn generators(&self) -> &generators::Engine {
+        &self.generators
     }
 
     /// What the engine finds and keeps; to be handed to [`Prepared::render`].
@@ -234,13 +257,18 @@ impl Engine {
                 }
             }
         }
+        let at = At::file(package.template.file());
+        let told = self.stood_in(&generated).map(|message| Fault::new(&at, message)).collect::<Vec<_>>();
         let filled = templates::fill(&package.template, data, &generated, Fill { rendition }, &package.files);
+        let filled = filled.map(|mut filled| {
+            filled.warnings.extend(told);
+            filled
+        });
         if let Some(error) = lock(&template.lacking).take() {
             return Err(RenderError::machine(error).into());
         }
         match (filled, failed.into_values().next()) {
             (Ok(mut filled), Some(error)) => {
-                let at = At::file(package.template.file());
                 filled.warnings.push(Fault::new(&at, format!("its fallback is used: {error}")));
                 Ok(filled)
             }
@@ -248,6 +276,84 @@ impl Engine {
             // Without its picture the video cannot be filled: what kept it from being made is the reason.
             (Err(_), Some(error)) => Err(error.into()),
             (Err(faults), None) => Err(faults.into()),
+        }
+    }
+
+    /// What stands for something else among generated values, each with its reason.
+    fn stood_in<'a>(
+        &self,
+        generated: &'a BTreeMap<String, Generated>,
+    ) -> impl Iterator<Item = String> + use<'a> {
+        // Who is paid for was meant to be heard; that `flite` leaves German to `espeak-ng` is how it should be.
+        let counted: Vec<String> =
+            self.generators.usage().into_iter().map(|(_, usage)| format!("{}: ", usage.provider)).collect();
+        generated.iter().filter_map(move |(name, made)| {
+            let made = &made.provenance;
+            if let Some(why) = &made.fallback {
+                return Some(format!("generate.{name}: its fallback is used: {why}"));
+            }
+            let missed =
+                made.instead_of.iter().filter(|why| counted.iter().any(|name| why.starts_with(name)));
+            let missed: Vec<&str> = missed.map(String::as_str).collect();
+            (!missed.is_empty()).then(|| {
+                format!("generate.{name}: `{}` made it instead: {}", made.provider, missed.join("; "))
+            })
+        })
+    }
+
+    /// What every provider would be told for one viewer, request by request; nothing is asked. Where a request says what is
+    /// generated first, the fallback of that is shown, or `…`.
+    ///
+    /// # Errors
+    /// Every value of a request that is wrong once it is filled.
+    pub fn explain(&self, template: &Template, data: &Data) -> Result<Vec<Explained>, Error> {
+        let template = &template.package.template;
+        let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
+        let mut explained = Vec::new();
+        loop {
+            let requests = templates::ask(template, data, &generated)?;
+            if requests.is_empty() {
+                return Ok(explained);
+            }
+            for request in requests {
+                let (kind, value) = stand_in(&request.kind);
+                let providers = self.generators.explain(&request);
+                explained.push(Explained { name: request.name.clone(), kind, providers });
+                generated.insert(request.name, Generated { value, provenance: Provenance::default() });
+            }
+        }
+    }
+
+    /// Every line of copy that one viewer could be shown, at most `limit` for each request, for a person to approve.
+    ///
+    /// # Errors
+    /// Every value of a request that is wrong once it is filled; copy that cannot be generated and has no fallback.
+    pub fn copy(
+        &self,
+        template: &Template,
+        data: &Data,
+        limit: usize,
+    ) -> Result<Vec<generators::CopyEntry>, Error> {
+        let template = &template.package.template;
+        let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
+        let mut entries = Vec::new();
+        loop {
+            let requests = templates::ask(template, data, &generated)?;
+            if requests.is_empty() {
+                return Ok(entries);
+            }
+            for request in requests {
+                let mut value = stand_in(&request.kind).1;
+                if let Some(entry) = self.generators.copy(&request, limit) {
+                    let entry = entry?;
+                    // Copy that says other copy is listed for its first line.
+                    if let Some(line) = entry.lines.first() {
+                        value = GeneratedValue::Text(line.text.clone());
+                    }
+                    entries.push(entry);
+                }
+                generated.insert(request.name, Generated { value, provenance: Provenance::default() });
+            }
         }
     }
 
@@ -295,6 +401,33 @@ impl Engine {
     pub fn prepare<'a>(&self, template: &'a Template, video: &'a Video) -> Result<Prepared<'a>, Error> {
         Ok(prepare(video, &template.media, &self.fonts)?)
     }
+}
+
+/// What is asked for, and what takes its place where nothing is to be generated.
+fn stand_in(kind: &RequestKind) -> (generators::Kind, GeneratedValue) {
+    let nothing = || Blob::new(Vec::new());
+    match kind {
+        RequestKind::Text(text) => {
+            let words = text.fallback.clone().unwrap_or_else(|| "…".to_owned());
+            (generators::Kind::Text, GeneratedValue::Text(words))
+        }
+        RequestKind::Voice(_) => {
+            let voice = Voice { audio: nothing(), duration: Time::from_seconds(1), words: Vec::new() };
+            (generators::Kind::Voice, GeneratedValue::Voice(voice))
+        }
+        RequestKind::Image(_) => (generators::Kind::Image, GeneratedValue::Image(nothing())),
+    }
+}
+
+/// One request, and what each provider would be told for it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Explained {
+    /// Its name under `generate:` in the template.
+    pub name: String,
+    /// What is asked for.
+    pub kind: generators::Kind,
+    /// The providers in the order in which they are tried.
+    pub providers: Vec<generators::Told>,
 }
 
 /// Generated values in the same store as segments: a name that was spoken once need not be spoken again.

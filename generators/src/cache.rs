@@ -10,6 +10,12 @@ use crate::error::GenerateError;
 
 type Outcome = Result<Generated, GenerateError>;
 
+/// A result, and whether asking again would only give it again.
+pub(crate) struct Made {
+    pub generated: Generated,
+    pub lasts: bool,
+}
+
 /// A bounded memory of results that lets only one caller make each.
 pub(crate) struct Cache {
     max_bytes: usize,
@@ -45,8 +51,12 @@ impl Cache {
     }
 
     /// The result of `make` for this key: remembered, shared with a caller who is making it right now, or made.
-    /// Only results without a fallback are remembered, so that a provider that was down is asked again.
-    pub(crate) fn get_or_make(&self, key: Digest, make: impl FnOnce() -> Outcome) -> Outcome {
+    /// A result that does not last is not remembered, so that a provider that was down is asked again.
+    pub(crate) fn get_or_make(
+        &self,
+        key: Digest,
+        make: impl FnOnce() -> Result<Made, GenerateError>,
+    ) -> Outcome {
         let (flight, leads) = {
             let mut state = self.lock();
             if let Some(value) = state.touch(key) {
@@ -66,8 +76,11 @@ impl Cache {
         }
         // Lands the flight even when `make` panics: those who wait must not wait for ever.
         let landing = Landing { cache: self, key, flight: &flight };
-        let outcome = make();
-        landing.land(&outcome);
+        let (outcome, lasts) = match make() {
+            Ok(made) => (Ok(made.generated), made.lasts),
+            Err(error) => (Err(error), false),
+        };
+        landing.land(&outcome, lasts);
         outcome
     }
 
@@ -132,11 +145,11 @@ struct Landing<'a> {
 }
 
 impl Landing<'_> {
-    fn land(self, outcome: &Outcome) {
+    fn land(self, outcome: &Outcome, lasts: bool) {
         {
             let mut state = self.cache.lock();
             if let Ok(value) = outcome
-                && value.provenance.fallback.is_none()
+                && lasts
             {
                 state.keep(self.key, value.clone(), self.cache.max_bytes);
             }

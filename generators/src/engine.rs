@@ -6,18 +6,21 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use vignette_templates::blob::{Blob, Digest};
+use vignette_templates::blob::Digest;
 use vignette_templates::generate::{
-    Generated, GeneratedValue, ImageRequest, Provenance, Request, RequestKind, TextRequest, Voice,
+    Generated, GeneratedValue, ImageRequest, Piece, Provenance, Request, RequestKind, TextRequest,
     VoiceRequest,
 };
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Made};
+use crate::copy::{Approved, CopyFile};
 use crate::error::GenerateError;
-use crate::guard;
+use crate::gate::Usage;
+use crate::guard::{self, Others, WordLists};
 use crate::image::Procedural;
 use crate::kept::{self, Keep};
-use crate::provider::{Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+use crate::provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+use crate::remote::{injection, preview};
 use crate::text::Grammar;
 use crate::voice::{EspeakNg, Flite, check_speech};
 
@@ -52,6 +55,28 @@ impl Default for Options {
     }
 }
 
+/// What a provider would be told for one request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
+    /// The provider.
+    pub provider: String,
+    /// Its model or voice.
+    pub model: String,
+    /// Whether it is outside the house.
+    pub remote: bool,
+    /// The words it is told, values of the viewer's data between `⟦` and `⟧`.
+    pub words: String,
+    /// What its copy has to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
+    /// JSON pointers to the personal fields in what it is told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub personal: Vec<String>,
+    /// Why it is not told after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
+}
+
 /// Generates what templates ask for. One engine serves many threads; keep it, for its memory.
 ///
 /// Results are remembered under the BLAKE3 digest of the whole request, the locale, the seed (where a provider
@@ -64,6 +89,11 @@ pub struct Engine {
     options: Options,
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
+    lists: WordLists,
+    /// The only copy that is shown, when a person has chosen it.
+    approved: Option<Approved>,
+    /// What viewers are known by, so that none is shown to another.
+    others: Others,
     abandoned: Arc<AtomicIsize>,
 }
 
@@ -77,7 +107,18 @@ impl Engine {
     /// An engine without any provider: everything is switched off until given.
     pub fn new(options: Options) -> Self {
         let cache = Cache::new(options.cache_bytes);
-        Engine { text: None, voice: None, image: None, options, cache, keep: None, abandoned: Arc::default() }
+        Engine {
+            text: None,
+            voice: None,
+            image: None,
+            options,
+            cache,
+            keep: None,
+            lists: WordLists::default(),
+            approved: None,
+            others: Others::default(),
+            abandoned: Arc::default(),
+        }
     }
 
     /// The engine that needs neither account nor network: phrase grammars, `flite` and then `espeak-ng`,
@@ -118,6 +159,18 @@ impl Engine {
         self
     }
 
+    /// Judges generated copy by these words besides the built-in ones.
+    pub fn with_words(mut self, lists: WordLists) -> Self {
+        self.lists = lists;
+        self
+    }
+
+    /// Shows only copy that is approved in `file`; what has none gets its declared fallback.
+    pub fn with_approved(mut self, file: CopyFile) -> Self {
+        self.approved = Some(Approved::new(file));
+        self
+    }
+
     /// Switches a kind off: its requests get their declared fallback, or an error that says so.
     pub fn without(mut self, kind: Kind) -> Self {
         match kind {
@@ -126,6 +179,65 @@ impl Engine {
             Kind::Image => self.image = None,
         }
         self
+    }
+
+    /// The providers for copy, in the order of use; none when it is switched off.
+    pub(crate) fn text_providers(&self) -> &[Arc<dyn TextProvider>] {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    /// The providers for speech.
+    pub(crate) fn voice_providers(&self) -> &[Arc<dyn VoiceProvider>] {
+        self.voice.as_deref().unwrap_or_default()
+    }
+
+    /// The providers for pictures.
+    pub(crate) fn image_providers(&self) -> &[Arc<dyn ImageProvider>] {
+        self.image.as_deref().unwrap_or_default()
+    }
+
+    /// What each provider that keeps count was asked so far, each once, by kind in the order of use.
+    pub fn usage(&self) -> Vec<(Kind, Usage)> {
+        let text = self.text.iter().flatten().filter_map(|provider| provider.usage());
+        let voice = self.voice.iter().flatten().filter_map(|provider| provider.usage());
+        let image = self.image.iter().flatten().filter_map(|provider| provider.usage());
+        let kinds = [Kind::Text, Kind::Voice, Kind::Image];
+        let all: [Vec<Usage>; 3] = [text.collect(), voice.collect(), image.collect()];
+        kinds
+            .into_iter()
+            .zip(all)
+            .flat_map(|(kind, list)| list.into_iter().map(move |usage| (kind, usage)))
+            .collect()
+    }
+
+    /// What each provider would be told for `request`, in the order in which they are tried; nothing is asked.
+    pub fn explain(&self, request: &Request) -> Vec<Told> {
+        let (words, pieces, facts): (String, &[Piece], &[String]) = match &request.kind {
+            RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
+            RequestKind::Voice(voice) => (guard::clean_data(&voice.say), &[], &[]),
+            RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
+        };
+        let told = |provider: &str, model: String, remote: bool| Told {
+            provider: provider.to_owned(),
+            model,
+            remote,
+            words: words.clone(),
+            facts: facts.to_vec(),
+            personal: request.viewer.fields.clone(),
+            withheld: withheld(remote, request, pieces, facts),
+        };
+        match &request.kind {
+            RequestKind::Text(_) => {
+                self.text.iter().flatten().map(|p| told(p.name(), p.model(), p.remote())).collect()
+            }
+            RequestKind::Voice(voice) => {
+                let voices = self.voice.iter().flatten();
+                voices.map(|p| told(p.name(), p.model(voice, &request.locale), p.remote())).collect()
+            }
+            RequestKind::Image(_) => {
+                self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote())).collect()
+            }
+        }
     }
 
     /// Bytes of all results that are remembered, at most [`Options::cache_bytes`].
@@ -138,21 +250,40 @@ impl Engine {
     /// Copy whose providers all fail is its declared fallback, with the reason in its provenance. Speech and
     /// pictures without a result are errors; what stands in for them is the template's to say.
     pub fn generate(&self, requests: &[Request]) -> Vec<Result<Generated, GenerateError>> {
+        self.generate_watched(requests, &|_| ())
+    }
+
+    /// [`Engine::generate`], which tells `watch` after each result how many there are.
+    pub fn generate_watched(
+        &self,
+        requests: &[Request],
+        watch: &(dyn Fn(usize) + Sync),
+    ) -> Vec<Result<Generated, GenerateError>> {
+        // All of them before the first answer is judged.
+        for request in requests {
+            self.others.note(&request.viewer.values);
+        }
+        let done = AtomicUsize::new(0);
+        let one = |request: &Request| {
+            let result = self.generate_one(request);
+            watch(done.fetch_add(1, Ordering::Relaxed) + 1);
+            result
+        };
         let threads = self.options.threads.clamp(1, requests.len().max(1));
         if threads == 1 {
-            return requests.iter().map(|request| self.generate_one(request)).collect();
+            return requests.iter().map(one).collect();
         }
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let (next, sender) = (&next, sender.clone());
+                let (next, one, sender) = (&next, &one, sender.clone());
                 scope.spawn(move || {
                     while let Some((index, request)) =
                         Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, requests.get(i)?)))
                     {
                         // The receiver lives until the scope ends, so that sending cannot fail.
-                        let _ = sender.send((index, self.generate_one(request)));
+                        let _ = sender.send((index, one(request)));
                     }
                 });
             }
@@ -169,6 +300,7 @@ impl Engine {
     /// [`GenerateError::Off`] when its kind is switched off, [`GenerateError::AllFailed`] when no provider gave a
     /// usable result; neither for copy that declares a fallback.
     pub fn generate_one(&self, request: &Request) -> Result<Generated, GenerateError> {
+        self.others.note(&request.viewer.values);
         let result = match &request.kind {
             RequestKind::Text(text) => self.text(request, text),
             RequestKind::Voice(voice) => self.voice(request, voice),
@@ -184,23 +316,34 @@ impl Engine {
     }
 
     fn text(&self, request: &Request, text: &TextRequest) -> Result<Generated, GenerateError> {
-        let made = match &self.text {
-            None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
-            Some(providers) => {
+        let made = match (&self.approved, &self.text) {
+            (Some(approved), _) => approved.answer(request, text),
+            (None, None) => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
+            (None, Some(providers)) => {
                 let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
                 self.remembered(key(request, Some(request.seed), &models), || {
                     self.first(request, Kind::Text, providers, |provider, context| {
+                        let name = provider.name();
+                        self.may_ask(name, provider.remote(), request, &text.pieces, &text.facts)?;
                         let (call, wanted) = (Arc::clone(provider), text.clone());
-                        let answer = self.call(provider.name(), &context, move |context| {
-                            call.generate(&wanted, context)
+                        let answer =
+                            self.call(name, &context, move |context| call.answer(&wanted, context))?;
+                        let judged = match provider.synthetic() {
+                            true => {
+                                let (lists, others) = (&self.lists, &self.others);
+                                guard::judge(&answer.value, &guard::Measure { request, text, lists, others })
+                            }
+                            false => guard::check_text(
+                                answer.value.first().map_or("", String::as_str),
+                                text.max_chars,
+                            ),
+                        };
+                        let words = judged.map_err(|reason| GenerateError::Rejected {
+                            provider: name.to_owned(),
+                            reason,
                         })?;
-                        let words = guard::check_text(&answer, text.max_chars).map_err(|reason| {
-                            GenerateError::Rejected { provider: provider.name().to_owned(), reason }
-                        })?;
-                        Ok(Generated {
-                            value: GeneratedValue::Text(words),
-                            provenance: made_by(provider.name(), provider.model(), provider.synthetic()),
-                        })
+                        let made = made_by(name, provider.model(), provider.synthetic(), request, &answer);
+                        Ok(Generated { value: GeneratedValue::Text(words), provenance: made })
                     })
                 })
             }
@@ -210,9 +353,8 @@ impl Engine {
                 value: GeneratedValue::Text(guard::clean(fallback)),
                 provenance: Provenance {
                     provider: "fallback".to_owned(),
-                    model: String::new(),
                     fallback: Some(error.to_string()),
-                    synthetic: false,
+                    ..Provenance::default()
                 },
             }),
             (made, _) => made,
@@ -228,18 +370,17 @@ impl Engine {
         let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
         self.remembered(key(request, seed, &models), || {
             self.first(request, Kind::Voice, providers, |provider, context| {
+                let name = provider.name();
+                // What is spoken is spoken as it is: there is nothing in it to be followed.
+                self.may_ask(name, provider.remote(), request, &[], &[])?;
                 let (call, wanted) = (Arc::clone(provider), voice.clone());
-                let speech: Voice =
-                    self.call(provider.name(), &context, move |context| call.generate(&wanted, context))?;
-                check_speech(&speech, voice).map_err(|reason| GenerateError::Rejected {
-                    provider: provider.name().to_owned(),
-                    reason,
-                })?;
+                let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
+                check_speech(&answer.value, voice)
+                    .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
                 let model = provider.model(voice, &request.locale);
-                Ok(Generated {
-                    value: GeneratedValue::Voice(speech),
-                    provenance: made_by(provider.name(), model, true),
-                })
+                let mut made = made_by(name, model, true, request, &answer);
+                made.seed = made.seed.filter(|_| provider.uses_seed());
+                Ok(Generated { value: GeneratedValue::Voice(answer.value), provenance: made })
             })
         })
     }
@@ -251,36 +392,48 @@ impl Engine {
         let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
         self.remembered(key(request, Some(request.seed), &models), || {
             self.first(request, Kind::Image, providers, |provider, context| {
+                let name = provider.name();
+                self.may_ask(name, provider.remote(), request, &image.pieces, &[])?;
                 let (call, wanted) = (Arc::clone(provider), image.clone());
-                let picture: Blob =
-                    self.call(provider.name(), &context, move |context| call.generate(&wanted, context))?;
-                crate::image::check_picture(&picture, image).map_err(|reason| GenerateError::Rejected {
-                    provider: provider.name().to_owned(),
-                    reason,
-                })?;
-                Ok(Generated {
-                    value: GeneratedValue::Image(picture),
-                    provenance: made_by(provider.name(), provider.model(), true),
-                })
+                let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
+                crate::image::check_picture(&answer.value, image)
+                    .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
+                let made = made_by(name, provider.model(), true, request, &answer);
+                Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
             })
         })
+    }
+
+    /// Nothing when a provider may be told what the request says.
+    fn may_ask(
+        &self,
+        provider: &str,
+        remote: bool,
+        request: &Request,
+        pieces: &[Piece],
+        facts: &[String],
+    ) -> Result<(), GenerateError> {
+        match withheld(remote, request, pieces, facts) {
+            Some(reason) => Err(GenerateError::Withheld { provider: provider.to_owned(), reason }),
+            None => Ok(()),
+        }
     }
 
     /// The result under `key`: remembered, kept by an earlier process, or made.
     fn remembered(
         &self,
         key: Digest,
-        make: impl FnOnce() -> Result<Generated, GenerateError>,
+        make: impl FnOnce() -> Result<Made, GenerateError>,
     ) -> Result<Generated, GenerateError> {
         self.cache.get_or_make(key, || {
             let Some(keep) = &self.keep else { return make() };
-            if let Some(known) = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes)) {
-                return Ok(known);
+            if let Some(generated) = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes)) {
+                return Ok(Made { generated, lasts: true });
             }
             let made = make()?;
             // As in the memory: a provider that was down is asked again.
-            if made.provenance.fallback.is_none()
-                && let Some(bytes) = kept::to_bytes(&made)
+            if made.lasts
+                && let Some(bytes) = kept::to_bytes(&made.generated)
             {
                 keep.put(&key, bytes);
             }
@@ -295,9 +448,9 @@ impl Engine {
         kind: Kind,
         providers: &[Arc<P>],
         attempt: impl Fn(&Arc<P>, Context) -> Result<Generated, GenerateError>,
-    ) -> Result<Generated, GenerateError> {
+    ) -> Result<Made, GenerateError> {
         let end = Instant::now() + self.options.deadline;
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<GenerateError> = Vec::new();
         for (index, provider) in providers.iter().enumerate() {
             let left = end.saturating_duration_since(Instant::now());
             let share = if index + 1 < providers.len() { left / 2 } else { left };
@@ -308,7 +461,11 @@ impl Engine {
                 deadline: Instant::now() + share,
             };
             match attempt(provider, context) {
-                Ok(generated) => return Ok(generated),
+                Ok(mut generated) => {
+                    let lasts = !reasons.iter().any(GenerateError::is_passing);
+                    generated.provenance.instead_of = reasons.iter().map(ToString::to_string).collect();
+                    return Ok(Made { generated, lasts });
+                }
                 Err(error) => reasons.push(error),
             }
         }
@@ -365,8 +522,38 @@ impl Engine {
     }
 }
 
-fn made_by(provider: &str, model: String, synthetic: bool) -> Provenance {
-    Provenance { provider: provider.to_owned(), model, fallback: None, synthetic }
+fn made_by<T>(
+    provider: &str,
+    model: String,
+    synthetic: bool,
+    request: &Request,
+    answer: &Answer<T>,
+) -> Provenance {
+    Provenance {
+        provider: provider.to_owned(),
+        model,
+        fallback: None,
+        synthetic,
+        instead_of: Vec::new(),
+        version: answer.version.clone(),
+        seed: Some(request.seed),
+        made_at: answer.made_at,
+        cost: answer.cost,
+    }
+}
+
+/// Why a provider may not be told what the request says, if it may not.
+fn withheld(remote: bool, request: &Request, pieces: &[Piece], facts: &[String]) -> Option<String> {
+    let viewer = &request.viewer;
+    if remote && !viewer.fields.is_empty() && !viewer.may_be_sent {
+        return Some(format!(
+            "it would be told personal data ({}), and the template does not say `send_personal: true`",
+            viewer.fields.join(", ")
+        ));
+    }
+    let found = injection(pieces, facts)?;
+    // A grammar follows no instructions; who does is told none by a viewer.
+    remote.then(|| format!("a value of the viewer's data holds {found}"))
 }
 
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.

@@ -58,6 +58,22 @@ pub enum GenerateError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// The provider may not be asked this.
+    #[error("{provider}: not asked: {reason}")]
+    Withheld {
+        /// The provider.
+        provider: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The provider is not asked now: its budget, its rate limit or its rest after faults forbid it.
+    #[error("{provider}: {reason}")]
+    Limit {
+        /// The provider.
+        provider: String,
+        /// Which bound it is.
+        reason: String,
+    },
     /// The provider failed.
     #[error("{provider}: {reason}")]
     Provider {
@@ -101,8 +117,27 @@ impl GenerateError {
             GenerateError::Off { .. }
             | GenerateError::NotInstalled { .. }
             | GenerateError::Deadline { .. }
+            | GenerateError::Withheld { .. }
+            | GenerateError::Limit { .. }
             | GenerateError::Provider { .. }
             | GenerateError::Io { .. } => false,
+        }
+    }
+
+    /// Whether asking the same again later may succeed.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            GenerateError::Deadline { .. }
+            | GenerateError::Limit { .. }
+            | GenerateError::Provider { .. }
+            | GenerateError::Io { .. } => true,
+            GenerateError::AllFailed { reasons, .. } => reasons.iter().any(GenerateError::is_passing),
+            GenerateError::Off { .. }
+            | GenerateError::NotInstalled { .. }
+            | GenerateError::Language { .. }
+            | GenerateError::Invalid(_)
+            | GenerateError::Rejected { .. }
+            | GenerateError::Withheld { .. } => false,
         }
     }
 }

@@ -1,4 +1,17 @@
 //! The last look at generated copy before a viewer may see it.
+//!
+//! A person's own words ([`check_text`]) are only cleaned and measured. What a machine wrote ([`judge`]) has to prove itself:
+//! it says every fact that was asked for, no number and no name that nobody gave it, in the right language, decently.
+
+mod judge;
+mod language;
+mod names;
+mod numbers;
+mod words;
+
+pub(crate) use judge::{Measure, judge};
+pub(crate) use names::Others;
+pub use words::WordLists;
 
 /// The text as it may be shown: control characters and direction overrides gone, white space single.
 ///
@@ -37,6 +50,25 @@ pub(crate) fn clean(text: &str) -> String {
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// [`clean`] for what goes to a model: invisible characters go, too, in which a text can be hidden from people.
+pub(crate) fn clean_data(text: &str) -> String {
+    let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    clean(&visible)
+}
+
+/// Whether nobody sees this character, though a machine reads it. Joiners are none: scripts need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}' | '\u{2029}'
+        | '\u{2060}'..='\u{2064}' | '\u{206A}'..='\u{206F}' | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{E0FFF}'
+        | '\u{F0000}'..)
+}
+
+/// Whether a text holds characters that change the direction of what follows.
+fn overrides_direction(text: &str) -> bool {
+    text.chars().any(|c| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'))
+}
+
 /// User-perceived characters, approximately: code points that do not combine with the one before.
 ///
 /// Combining marks of the common blocks, variation selectors, emoji modifiers, joined emoji and pairs of
@@ -65,13 +97,23 @@ pub(crate) fn count_chars(text: &str) -> usize {
 
 /// A piece of `text` that shows that it was not filled in, if there is one.
 fn leftover(text: &str) -> Option<String> {
-    for mark in ["{{", "}}", "${", "<%", "%>", "[object Object]"] {
+    for mark in ["{{", "}}", "${", "<%", "%>", "[object Object]", "<|", "|>", "{0}", "{}", "__"] {
         if text.contains(mark) {
             return Some(mark.to_owned());
         }
     }
-    // `[name]`, `[FIRST NAME]`, `<name>`: brackets around words.
-    for (open, close) in [('[', ']'), ('<', '>')] {
+    // As programs fill in; `50%discount` is none.
+    for mark in ["%s", "%d"] {
+        let stands_alone = |at: usize| {
+            let after = text[at + mark.len()..].chars().next();
+            !text[..at].ends_with(|c: char| c.is_numeric()) && !after.is_some_and(char::is_alphanumeric)
+        };
+        if text.match_indices(mark).any(|(at, _)| stands_alone(at)) {
+            return Some(mark.to_owned());
+        }
+    }
+    // `[name]`, `[FIRST NAME]`, `<name>`, `{name}`: brackets around words.
+    for (open, close) in [('[', ']'), ('<', '>'), ('{', '}')] {
         let mut rest = text;
         while let Some(start) = rest.find(open) {
             rest = &rest[start + open.len_utf8()..];
@@ -102,6 +144,9 @@ mod tests {
             ("square placeholder", "Hi [NAME]!"),
             ("square placeholder with space", "Hi [first name]!"),
             ("angle placeholder", "Hi <name>!"),
+            ("curly placeholder", "Hi {name}!"),
+            ("printf", "Hi %s!"),
+            ("blank to fill in", "Hi ____!"),
             ("undefined", "Hi undefined!"),
             ("null", "Your plan: null"),
             ("NaN", "You saved NaN%"),

@@ -65,12 +65,21 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Generated> {
 
 #[cfg(test)]
 mod tests {
+    use vignette_templates::generate::Cost;
+
     use super::*;
 
     #[test]
     fn values_come_back() {
-        let provenance =
-            Provenance { provider: "p".into(), model: "m 1".into(), fallback: None, synthetic: true };
+        let provenance = Provenance {
+            provider: "p".into(),
+            model: "m 1".into(),
+            synthetic: true,
+            seed: Some(7),
+            made_at: Some(1_700_000_000),
+            cost: Cost { requests: 2, tokens: 70, characters: 0, micros: 1_200 },
+            ..Provenance::default()
+        };
         let words = vec![SpokenWord { text: "Hello,".into(), start: Time::ZERO, end: Time::from_seconds(1) }];
         let voice =
             Voice { audio: Blob::new(vec![1, 2, 3]), duration: Time::from_seconds(1), words: words.clone() };

@@ -9,25 +9,37 @@
 //! providers in order, each under a deadline, and never asking twice for the same thing.
 //! [`Engine::offline`] needs no account and no network: copy comes from weighted phrase grammars
 //! ([`Grammar`]), speech from the programs `flite` ([`Flite`]) and `espeak-ng` ([`EspeakNg`]), and pictures
-//! from seeded procedural art ([`Procedural`]).
+//! from seeded procedural art ([`Procedural`]). [`Settings`] choose other providers, hosted or local, by a file.
+//!
+//! What providers outside this machine are told and may cost is bounded before they are asked, what they answer is judged before
+//! it is shown, and none of it can hold up or break a video: see [`Engine::explain`], [`Usage`] and
+//! [`Provenance`](vignette_templates::generate::Provenance).
 
 #![forbid(unsafe_code)]
 
 mod cache;
+mod config;
+mod copy;
 mod engine;
 mod error;
+mod gate;
 mod guard;
 mod image;
 mod kept;
 mod provider;
 mod random;
+mod remote;
 mod text;
 mod voice;
 
-pub use engine::{Engine, Options};
+pub use config::{Settings, SettingsError};
+pub use copy::{CopyEntry, CopyError, CopyFile, CopyLine, MAX_COPY_FILE};
+pub use engine::{Engine, Options, Told};
 pub use error::GenerateError;
+pub use gate::{Bounds, Usage};
+pub use guard::WordLists;
 pub use image::Procedural;
 pub use kept::Keep;
-pub use provider::{Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+pub use provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
 pub use text::{Grammar, variants};
 pub use voice::{EspeakNg, Flite};

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use vignette_templates::blob::Blob;
-use vignette_templates::generate::{ImageRequest, TextRequest, Voice, VoiceRequest};
+use vignette_templates::generate::{Cost, ImageRequest, TextRequest, Voice, VoiceRequest};
 
 use crate::error::GenerateError;
+use crate::gate::Usage;
 
 /// What is generated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Copy.
     Text,
@@ -78,6 +81,26 @@ impl Context {
     }
 }
 
+/// What a provider made, and what that took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// What it made.
+    pub value: T,
+    /// The model's version as the answer names it; empty when it names none.
+    pub version: String,
+    /// What it took of the provider's budget.
+    pub cost: Cost,
+    /// When a provider outside this machine answered, in seconds since 1970-01-01T00:00Z.
+    pub made_at: Option<u64>,
+}
+
+impl<T> Answer<T> {
+    /// An answer that cost nothing.
+    pub fn free(value: T) -> Self {
+        Answer { value, version: String::new(), cost: Cost::default(), made_at: None }
+    }
+}
+
 /// Writes copy.
 pub trait TextProvider: Send + Sync {
     /// A short stable name, e.g. `grammar`; part of the cache key.
@@ -93,6 +116,21 @@ pub trait TextProvider: Send + Sync {
     /// # Errors
     /// When none can be written; the engine then tries the next provider.
     fn generate(&self, request: &TextRequest, context: &Context) -> Result<String, GenerateError>;
+    /// Lines to choose the best from. Default: the one of [`TextProvider::generate`].
+    ///
+    /// # Errors
+    /// As [`TextProvider::generate`].
+    fn answer(&self, request: &TextRequest, context: &Context) -> Result<Answer<Vec<String>>, GenerateError> {
+        self.generate(request, context).map(|line| Answer::free(vec![line]))
+    }
+    /// Whether what it is asked leaves the house, so that personal data need the template's leave. Default: false.
+    fn remote(&self) -> bool {
+        false
+    }
+    /// What it was asked so far, when it keeps count. Default: it does not.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// Speaks.
@@ -110,6 +148,21 @@ pub trait VoiceProvider: Send + Sync {
     /// # Errors
     /// When they cannot be spoken; the engine then tries the next provider.
     fn generate(&self, request: &VoiceRequest, context: &Context) -> Result<Voice, GenerateError>;
+    /// [`VoiceProvider::generate`] with what it took. Default: nothing.
+    ///
+    /// # Errors
+    /// As [`VoiceProvider::generate`].
+    fn answer(&self, request: &VoiceRequest, context: &Context) -> Result<Answer<Voice>, GenerateError> {
+        self.generate(request, context).map(Answer::free)
+    }
+    /// Whether what it is asked leaves the house, so that personal data need the template's leave. Default: false.
+    fn remote(&self) -> bool {
+        false
+    }
+    /// What it was asked so far, when it keeps count. Default: it does not.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
 }
 
 /// Draws pictures.
@@ -123,4 +176,19 @@ pub trait ImageProvider: Send + Sync {
     /// # Errors
     /// When it cannot be drawn; the engine then tries the next provider.
     fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError>;
+    /// [`ImageProvider::generate`] with what it took. Default: nothing.
+    ///
+    /// # Errors
+    /// As [`ImageProvider::generate`].
+    fn answer(&self, request: &ImageRequest, context: &Context) -> Result<Answer<Blob>, GenerateError> {
+        self.generate(request, context).map(Answer::free)
+    }
+    /// Whether what it is asked leaves the house, so that personal data need the template's leave. Default: false.
+    fn remote(&self) -> bool {
+        false
+    }
+    /// What it was asked so far, when it keeps count. Default: it does not.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
 }

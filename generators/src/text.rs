@@ -301,7 +301,7 @@ mod tests {
                 ((*rule).to_owned(), phrases.collect())
             })
             .collect::<BTreeMap<_, Vec<_>>>();
-        TextRequest { prompt: String::new(), grammar, max_chars, fallback: None }
+        TextRequest { grammar, max_chars, ..TextRequest::default() }
     }
 
     fn write(request: &TextRequest, seed: u64) -> Result<String, GenerateError> {

@@ -6,11 +6,13 @@
 mod align;
 mod espeak;
 mod flite;
+mod outside;
 mod process;
 mod wav;
 
 pub use espeak::EspeakNg;
 pub use flite::Flite;
+pub(crate) use outside::from_outside;
 
 use vignette_templates::blob::Blob;
 use vignette_templates::generate::{SpokenWord, Voice, VoiceRequest};

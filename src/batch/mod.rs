@@ -453,7 +453,7 @@ impl Observer for Frames<'_> {
 fn is_fatal(error: &Error) -> bool {
     match error {
         Error::Faults(_) | Error::Input(_) => false,
-        Error::Fonts(_) | Error::Store(_) | Error::Options(_) => true,
+        Error::Fonts(_) | Error::Store(_) | Error::Options(_) | Error::Settings(_) => true,
         Error::Generate(error) => is_fatal_to_generate(error),
         Error::Render(RenderError::Io { source, .. }) => !is_of_one_file(source),
         Error::Render(RenderError::Encode(error)) => {

@@ -11,7 +11,9 @@ use vignette::templates::units::{self, Duration};
 use vignette::templates::video::Video;
 
 use super::batch::BatchArguments;
+use super::copy::CopyAction;
 use super::forecast::ForecastArguments;
+use super::generators::GeneratorOptions;
 
 /// Renders videos made for one viewer each.
 #[derive(Parser)]
@@ -44,6 +46,8 @@ pub(super) enum Command {
         /// Another folder in which files that the data name are looked for
         #[arg(long, value_name = "DIR")]
         assets: Vec<PathBuf>,
+        #[command(flatten)]
+        generators: GeneratorOptions,
     },
     /// Prints the JSON Schema of the template language, or of a template's viewer data
     Schema {
@@ -54,6 +58,9 @@ pub(super) enum Command {
     Fill {
         #[command(flatten)]
         source: Source,
+        /// Prints instead what each generator would be told of the viewer; none is asked
+        #[arg(long)]
+        explain: bool,
     },
     /// Renders one frame to a PNG file
     Still {
@@ -88,6 +95,11 @@ pub(super) enum Command {
     },
     /// Renders a video for every row of an audience
     Batch(BatchArguments),
+    /// Shows generated words to a person before viewers see them
+    Copy {
+        #[command(subcommand)]
+        action: CopyAction,
+    },
     /// Says what a batch would come to, before anything is rendered
     Forecast(ForecastArguments),
     /// Shows the segments of a viewer's video: which are personal, and which are there already
@@ -193,6 +205,8 @@ pub(super) struct Source {
     /// Makes characters that no font has an error instead of a warning
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub generators: GeneratorOptions,
 }
 
 /// How a video is written.

@@ -5,16 +5,16 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::args::{OutputArguments, ProgressStyle, StoreOptions, parse_set};
+use super::generators::{GeneratorOptions, tell_budgets, tell_usage};
+use super::report::tell;
+use super::{INTERRUPTED, Stop, complain, interrupt, is_watched, say};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use serde_json::json;
+use vignette::Error;
 use vignette::audience::Audience;
 use vignette::batch::{self, BatchOptions, Counts, Ended, NamePattern, Summary, Watch};
-use vignette::{Engine, Error};
-
-use super::args::{OutputArguments, ProgressStyle, StoreOptions, parse_set};
-use super::report::tell;
-use super::{INTERRUPTED, Stop, complain, interrupt, is_watched, say};
 
 /// What may be typed behind `vignette batch`.
 #[derive(Args)]
@@ -51,6 +51,8 @@ pub(super) struct BatchArguments {
     #[arg(long, value_enum, default_value_t = ProgressStyle::Auto)]
     progress: ProgressStyle,
     #[command(flatten)]
+    generators: GeneratorOptions,
+    #[command(flatten)]
     store: StoreOptions,
 }
 
@@ -82,12 +84,14 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
         set,
         assets,
         progress,
+        generators,
         store,
     } = arguments;
     ctrlc::set_handler(interrupt)
         .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
-    let engine =
-        Engine::new()?.with_stores(super::store::open(&store, &|kind, words| tell(json, kind, words)));
+    let stores = super::store::open(&store, &|kind, words| tell(json, kind, words));
+    let engine = generators.engine()?.with_stores(stores);
+    tell_budgets(&engine, json);
     let opened = engine.open(&template, &assets)?;
     for warning in &opened.warnings {
         tell(json, "warning", &warning.to_string());
@@ -99,6 +103,7 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
     let summary = batch::run(&engine, &template, &audience, &out, &options, &reporter)?;
     summary.notes.iter().for_each(|note| tell(json, "warning", note));
     super::store::tell_troubles(engine.stores(), &|kind, words| tell(json, kind, words));
+    tell_usage(&engine, json);
     reporter.finish(&summary);
     match summary.ended {
         None if summary.counts.failed == 0 => Ok(()),

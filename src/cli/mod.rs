@@ -2,8 +2,10 @@
 
 mod args;
 mod batch;
+mod copy;
 mod data;
 mod forecast;
+mod generators;
 mod new;
 mod output;
 mod plan;
@@ -102,11 +104,21 @@ fn plainly(kind: &str, message: &str) {
 fn execute(command: Command) -> Result<(), Stop> {
     match command {
         Command::New { dir } => new::write(&dir),
-        Command::Check { template, data, row, set, assets } => check(&template, data, row, &set, &assets),
+        Command::Check { template, data, row, set, assets, generators } => {
+            check(&generators.engine()?, &template, data, row, &set, &assets)
+        }
         Command::Schema { template } => schema(template.as_deref()),
-        Command::Fill { source } => {
-            let engine = Engine::new()?;
-            let video = fill(&engine, &open(&engine, &source, &plainly)?, &source, &plainly)?;
+        Command::Fill { source, explain } => {
+            let engine = source.generators.engine()?;
+            let template = open(&engine, &source, &plainly)?;
+            if explain {
+                let values = data::load(&template, source.data.as_deref(), source.row, &source.set)?;
+                let explained = engine.explain(&template, &values)?;
+                let json =
+                    serde_json::to_value(&explained).map_err(|error| Error::Input(error.to_string()))?;
+                return print_json(&json);
+            }
+            let video = fill(&engine, &template, &source, &plainly)?;
             let json = serde_json::to_value(&video).map_err(|error| Error::Input(error.to_string()))?;
             print_json(&json)
         }
@@ -125,18 +137,19 @@ fn execute(command: Command) -> Result<(), Stop> {
             render(&source, &out, progress, &wish)
         }
         Command::Batch(arguments) => batch::run(arguments),
+        Command::Copy { action } => copy::run(&action),
         Command::Forecast(arguments) => forecast::run(arguments),
     }
 }
 
 fn check(
+    engine: &Engine,
     template: &Path,
     data: Option<PathBuf>,
     row: Option<usize>,
     set: &[(String, String)],
     assets: &[PathBuf],
 ) -> Result<(), Stop> {
-    let engine = Engine::new()?;
     let opened = engine.open(template, assets)?;
     for warning in &opened.warnings {
         plainly("warning", &warning.to_string());
@@ -183,7 +196,7 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
         return Err(Stop::Usage(format!("-o {}: only .png files can be written", out.display())));
     }
     let target = output::target(out)?;
-    let engine = Engine::new()?;
+    let engine = source.generators.engine()?;
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
     let total = video.frames();
@@ -236,7 +249,7 @@ fn render(source: &Source, out: &Path, progress: ProgressStyle, wish: &Wish<'_>)
     let started = Instant::now();
     let reporter = Reporter::new(progress, &INTERRUPTED);
     let tell = |kind: &str, message: &str| reporter.tell(kind, message);
-    let engine = Engine::new()?.with_stores(store::open(wish.store, &tell));
+    let engine = source.generators.engine()?.with_stores(store::open(wish.store, &tell));
     wish.output.notes.iter().for_each(|note| tell("warning", note));
     reporter.stage("filling");
     let template = open(&engine, source, &tell)?;

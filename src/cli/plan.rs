@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::args::{OutputArguments, Source, StoreOptions};
 use super::{Stop, fill, open, plainly, print_json, say, store};
+use vignette::Error;
 use vignette::output::{Format, Output};
-use vignette::{Engine, Error};
 
 pub(super) fn show(
     source: &Source,
@@ -24,7 +24,7 @@ pub(super) fn show(
     }
     let output = Output::resolve(output.options(format))?;
     output.notes.iter().for_each(|note| plainly("warning", note));
-    let engine = Engine::new()?.with_stores(store::open(options, &plainly));
+    let engine = source.generators.engine()?.with_stores(store::open(options, &plainly));
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
     let plans = output.plans(&engine, &video)?;

@@ -57,12 +57,7 @@ impl<'a> StandIns<'a> {
 }
 
 fn stands_in(value: GeneratedValue) -> Generated {
-    let provenance = Provenance {
-        provider: "forecast".to_owned(),
-        model: String::new(),
-        fallback: None,
-        synthetic: false,
-    };
+    let provenance = Provenance { provider: "forecast".to_owned(), ..Provenance::default() };
     Generated { value, provenance }
 }
 

@@ -16,6 +16,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_FIELD_BYTES: usize = 64 << 10;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 32;
+/// The most parts of a schema that are looked at for personal fields; in a larger one, every field is personal.
+const MAX_SCHEMAS: usize = 20_000;
 
 /// One viewer's data.
 ///
@@ -81,8 +83,7 @@ impl Contract {
             let at = raw.map_or_else(|| At::file(file), |raw| raw.place_of(error.instance_path().as_str()));
             Fault::new(&at, format!("this is not JSON Schema: {}", shortened(&error.to_string())))
         })?;
-        let mut personal = BTreeSet::new();
-        collect_personal(&schema, String::new(), &mut personal);
+        let personal = Personal::of(&schema);
         Ok(Contract { schema, validator: Arc::new(validator), personal })
     }
 
@@ -94,6 +95,27 @@ impl Contract {
     /// JSON pointers to the fields that are personal (`x-pii: true`); list entries are written `*`.
     pub fn personal(&self) -> &BTreeSet<String> {
         &self.personal
+    }
+
+    /// The personal fields that reading `path` can show, as in [`Contract::personal`]: itself, what it holds, what holds it.
+    pub fn personal_at(&self, path: &[String]) -> impl Iterator<Item = &str> {
+        self.personal.iter().map(String::as_str).filter(move |pointer| {
+            let mut steps = pointer.split('/').skip(1);
+            path.iter().all(|name| match steps.next() {
+                Some("*") | None => true,
+                Some(step) => step.replace("~1", "/").replace("~0", "~") == *name,
+            })
+        })
+    }
+
+    /// The texts that stand in personal fields of `fields`, at most 64 of at most 200 characters.
+    pub(crate) fn personal_values(&self, fields: &Value) -> Vec<String> {
+        let mut values = Vec::new();
+        for pointer in &self.personal {
+            let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+            texts_at(fields, &steps, &mut values);
+        }
+        values
     }
 
     /// Completes `value` by the schema's defaults and validates it. `name` is how messages call the data.
@@ -269,19 +291,89 @@ fn check_properties(raw: &RawSchema, faults: &mut Faults) {
     }
 }
 
-fn collect_personal(schema: &Value, pointer: String, personal: &mut BTreeSet<String>) {
-    if schema.get("x-pii").and_then(Value::as_bool) == Some(true) {
-        personal.insert(pointer.clone());
+/// Collects the fields of a schema that are marked as personal.
+struct Personal<'a> {
+    root: &'a Value,
+    fields: BTreeSet<String>,
+    /// Schemas that may still be looked at: one that leads back to itself in two places would have no end in practice.
+    left: usize,
+}
+
+impl Personal<'_> {
+    fn of(root: &Value) -> BTreeSet<String> {
+        let mut personal = Personal { root, fields: BTreeSet::new(), left: MAX_SCHEMAS };
+        personal.collect(root, String::new(), 0);
+        if personal.left == 0 {
+            // What cannot be told apart is all personal.
+            personal.fields.insert(String::new());
+        }
+        personal.fields
     }
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        collect_personal(
-            property,
-            format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
-            personal,
-        );
+
+    fn collect(&mut self, schema: &Value, pointer: String, depth: usize) {
+        let followed = follow(schema, self.root);
+        self.collect_one(schema, &pointer, depth);
+        if !std::ptr::eq(followed, schema) {
+            self.collect_one(followed, &pointer, depth);
+        }
     }
-    if let Some(items) = schema.get("items") {
-        collect_personal(items, format!("{pointer}/*"), personal);
+
+    fn collect_one(&mut self, schema: &Value, pointer: &str, depth: usize) {
+        // Data that are nested deeper are refused.
+        if depth > MAX_DEPTH || self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        if schema.get("x-pii").and_then(Value::as_bool) == Some(true) {
+            self.fields.insert(pointer.to_owned());
+            return;
+        }
+        let entries = |name: &str| schema.get(name).and_then(Value::as_object).into_iter().flatten();
+        for (name, property) in entries("properties") {
+            let step = name.replace('~', "~0").replace('/', "~1");
+            self.collect(property, format!("{pointer}/{step}"), depth + 1);
+        }
+        // Names that are not written out, and entries: each stands for any.
+        for (_, property) in entries("patternProperties") {
+            self.collect(property, format!("{pointer}/*"), depth + 1);
+        }
+        for name in ["items", "additionalProperties", "unevaluatedProperties", "contains"] {
+            if let Some(part) = schema.get(name) {
+                self.collect(part, format!("{pointer}/*"), depth + 1);
+            }
+        }
+        let lists = |name: &str| schema.get(name).and_then(Value::as_array).into_iter().flatten();
+        for part in lists("prefixItems") {
+            self.collect(part, format!("{pointer}/*"), depth + 1);
+        }
+        let branches = ["if", "then", "else"].into_iter().filter_map(|name| schema.get(name));
+        for part in lists("allOf").chain(lists("anyOf")).chain(lists("oneOf")).chain(branches) {
+            self.collect(part, pointer.to_owned(), depth + 1);
+        }
+    }
+}
+
+/// The texts in `value` at `steps` and below.
+fn texts_at(value: &Value, steps: &[&str], texts: &mut Vec<String>) {
+    if texts.len() >= 64 {
+        return;
+    }
+    match (value, steps) {
+        (Value::String(text), _) if text.len() <= 800 && !text.trim().is_empty() => {
+            texts.push(text.trim().chars().take(200).collect());
+        }
+        (Value::Array(items), ["*", rest @ ..]) => items.iter().for_each(|item| texts_at(item, rest, texts)),
+        (Value::Array(items), []) => items.iter().for_each(|item| texts_at(item, &[], texts)),
+        (Value::Object(fields), ["*", rest @ ..]) => {
+            fields.values().for_each(|field| texts_at(field, rest, texts));
+        }
+        (Value::Object(fields), [step, rest @ ..]) => {
+            if let Some(field) = fields.get(&step.replace("~1", "/").replace("~0", "~")) {
+                texts_at(field, rest, texts);
+            }
+        }
+        (Value::Object(fields), []) => fields.values().for_each(|field| texts_at(field, &[], texts)),
+        _ => {}
     }
 }
 

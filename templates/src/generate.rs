@@ -21,6 +21,31 @@ pub struct Request {
     pub seed: u64,
     /// What is asked for.
     pub kind: RequestKind,
+    /// What of it is about the viewer. No part of what is asked for.
+    #[serde(default)]
+    pub viewer: Viewer,
+}
+
+/// What of a request is about its viewer, for those who decide where it may go and what may come back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Viewer {
+    /// JSON pointers to the personal fields (`x-pii`) that take part in what a provider would be told, with `*` for any entry
+    /// of a list.
+    pub fields: Vec<String>,
+    /// The texts in all of this viewer's personal fields: what no other viewer may be shown.
+    pub values: Vec<String>,
+    /// Whether the template lets personal fields leave this machine (`send_personal`).
+    pub may_be_sent: bool,
+}
+
+/// A piece of a filled text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    /// As the template's author wrote it.
+    Written(String),
+    /// A value that an expression put in: data, whatever it says.
+    Value(String),
 }
 
 /// The three kinds of things that can be generated.
@@ -36,10 +61,17 @@ pub enum RequestKind {
 }
 
 /// Asks for a line of copy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TextRequest {
     /// What to write, in words, for providers that follow instructions. May be empty.
     pub prompt: String,
+    /// The prompt in pieces, so that what a viewer's data say is never taken for an instruction. Empty when it is not known:
+    /// then all of it is an instruction.
+    #[serde(skip)]
+    pub pieces: Vec<Piece>,
+    /// What the copy must say, letter for letter but for capitals: names, numbers, prices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
     /// A weighted phrase grammar for the offline provider: rule name to its alternatives.
     /// Writing starts at rule `start`; `[rule]` inside a phrase expands another rule.
     /// Empty when the template gives none.
@@ -71,10 +103,13 @@ pub struct VoiceRequest {
 }
 
 /// Asks for a picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageRequest {
     /// What it shows, in words, for providers that follow instructions.
     pub prompt: String,
+    /// The prompt in pieces, as in [`TextRequest::pieces`].
+    #[serde(skip)]
+    pub pieces: Vec<Piece>,
     /// Width in pixels, 1 to 4096.
     pub width: u32,
     /// Height in pixels, 1 to 4096.
@@ -128,14 +163,59 @@ pub struct SpokenWord {
 }
 
 /// Where a generated value came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The provider, e.g. `grammar`, `flite`, `procedural`, `fallback`.
     pub provider: String,
     /// The model or voice and its version, as the provider names it.
     pub model: String,
-    /// Whether the declared fallback was used, and why.
+    /// Why the declared fallback was used; `None` when it was not.
     pub fallback: Option<String>,
     /// Whether a machine made it.
     pub synthetic: bool,
+    /// Why each provider that comes before this one in the configuration gave nothing, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<String>,
+    /// The model's version as the provider's answer names it; empty when it names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The seed it was made with; `None` when it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// When a provider outside this machine answered, in seconds since 1970-01-01T00:00Z. What is made on this machine depends
+    /// on no clock, and has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<u64>,
+    /// What it took of a provider's budget.
+    #[serde(default, skip_serializing_if = "Cost::is_nothing")]
+    pub cost: Cost,
+}
+
+/// What a generated value took of a provider's budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cost {
+    /// Requests that were sent, retries included.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// Tokens read and written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+    /// Characters spoken.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub characters: u64,
+    /// Money, in millionths of the configuration's currency.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub micros: u64,
+}
+
+impl Cost {
+    /// Whether it cost nothing at all.
+    pub fn is_nothing(&self) -> bool {
+        *self == Cost::default()
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agree;
 pub mod blob;
 mod check;
 pub mod container;

@@ -1,5 +1,6 @@
 //! A template package: a folder with `template.yaml` and its files, opened and checked.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub struct Template {
     contract: Contract,
     order: Vec<Item>,
     frame_rate: FrameRate,
+    /// Personal fields in what is asked of each generator.
+    sent: BTreeMap<String, Vec<String>>,
 }
 
 impl Template {
@@ -59,7 +62,8 @@ impl Template {
         let (Some(contract), Some(frame_rate)) = (contract, frame_rate) else { return Err(faults) };
         let mut warnings = findings.warnings;
         warnings.sort();
-        let template = Template { file: file.to_owned(), document, contract, order, frame_rate };
+        let sent = check::private::sent(&document, &order, &contract);
+        let template = Template { file: file.to_owned(), document, contract, order, frame_rate, sent };
         Ok(Warned { value: template, warnings })
     }
 
@@ -96,6 +100,12 @@ impl Template {
     /// is.
     pub fn voices_time_frames(&self) -> bool {
         check::spoken::times_frames(&self.document, &self.order)
+    }
+
+    /// JSON pointers to the viewer's personal fields (`x-pii`) that take part in what a provider of `generator` is told, be it
+    /// by way of named values or of what is generated before it.
+    pub fn personal_fields_sent(&self, generator: &str) -> &[String] {
+        self.sent.get(generator).map_or(&[], Vec::as_slice)
     }
 
     /// The JSON Schema (draft 2020-12) of one viewer's data.

@@ -46,12 +46,7 @@ fn every_template_fills_for_every_viewer_in_every_rendition() {
                     break;
                 }
                 for request in requests {
-                    let provenance = Provenance {
-                        provider: "test".into(),
-                        model: String::new(),
-                        fallback: None,
-                        synthetic: false,
-                    };
+                    let provenance = Provenance { provider: "test".into(), ..Provenance::default() };
                     let made = Generated { value: answer(&request.kind), provenance };
                     assert!(generated.insert(request.name, made).is_none(), "{name}: asked twice");
                 }

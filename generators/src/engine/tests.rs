@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use vignette_templates::generate::Phrase;
+use vignette_templates::generate::{Phrase, Viewer};
 
 use super::*;
 
@@ -51,12 +50,16 @@ fn engine(deadline_ms: u64, providers: &[&Arc<Fake>]) -> Engine {
 
 fn text(name: &str, seed: u64, fallback: Option<&str>) -> Request {
     let kind = RequestKind::Text(TextRequest {
-        prompt: "greet".into(),
-        grammar: BTreeMap::new(),
+        prompt: "greet Maria".into(),
         max_chars: 40,
         fallback: fallback.map(str::to_owned),
+        ..TextRequest::default()
     });
-    Request { name: name.into(), locale: "en".into(), seed, kind }
+    asked(name, "en", seed, kind)
+}
+
+fn asked(name: &str, locale: &str, seed: u64, kind: RequestKind) -> Request {
+    Request { name: name.into(), locale: locale.into(), seed, kind, viewer: Viewer::default() }
 }
 
 fn words(generated: &Generated) -> &str {
@@ -169,17 +172,11 @@ fn memory_is_bounded() {
 fn what_is_off_says_what_to_do() {
     let engine = Engine::offline().without(Kind::Voice).without(Kind::Image).without(Kind::Text);
     let voice = RequestKind::Voice(VoiceRequest { say: "Hello".into(), voice: None, speed: 1.0 });
-    let image = RequestKind::Image(ImageRequest {
-        prompt: String::new(),
-        width: 8,
-        height: 8,
-        style: None,
-        palette: vec![],
-    });
+    let image = RequestKind::Image(ImageRequest { width: 8, height: 8, ..ImageRequest::default() });
     for (name, kind, expected) in
         [("narration", voice, "apt install flite espeak-ng"), ("backdrop", image, "`procedural`")]
     {
-        let request = Request { name: name.into(), locale: "en".into(), seed: 0, kind };
+        let request = asked(name, "en", 0, kind);
         let message = engine.generate_one(&request).unwrap_err().to_string();
         assert!(message.contains(name) && message.contains(expected), "{message}");
     }
@@ -194,7 +191,7 @@ fn missing_voices_name_every_package() {
         Arc::new(EspeakNg::at("/nowhere/espeak-ng")),
     ]);
     let kind = RequestKind::Voice(VoiceRequest { say: "Hello Maria".into(), voice: None, speed: 1.0 });
-    let request = Request { name: "narration".into(), locale: "en".into(), seed: 0, kind };
+    let request = asked("narration", "en", 0, kind);
     let message = engine.generate_one(&request).unwrap_err().to_string();
     assert!(
         message.contains("apt install flite`") && message.contains("apt install espeak-ng`"),
@@ -208,10 +205,9 @@ fn offline_serves_all_three() {
     let grammar = [("start".to_owned(), vec![Phrase { say: "Welcome, Maria!".into(), weight: 1.0 }])];
     let kinds = [
         RequestKind::Text(TextRequest {
-            prompt: String::new(),
             grammar: grammar.into_iter().collect(),
             max_chars: 40,
-            fallback: None,
+            ..TextRequest::default()
         }),
         RequestKind::Voice(VoiceRequest { say: "Welcome, Maria!".into(), voice: None, speed: 1.0 }),
         RequestKind::Voice(VoiceRequest { say: "Willkommen!".into(), voice: None, speed: 1.0 }),
@@ -219,14 +215,13 @@ fn offline_serves_all_three() {
             prompt: "calm waves".into(),
             width: 64,
             height: 36,
-            style: None,
-            palette: vec![],
+            ..ImageRequest::default()
         }),
     ];
     let requests: Vec<_> = kinds
         .into_iter()
         .zip(["en", "en", "de", "en"])
-        .map(|(kind, locale)| Request { name: "it".into(), locale: locale.into(), seed: 3, kind })
+        .map(|(kind, locale)| asked("it", locale, 3, kind))
         .collect();
     let providers: Vec<String> = Engine::offline()
         .generate(&requests)

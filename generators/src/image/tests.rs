@@ -16,7 +16,7 @@ fn request(style: Option<&str>, prompt: &str) -> ImageRequest {
         width: 240,
         height: 135,
         style: style.map(str::to_owned),
-        palette: vec![],
+        ..ImageRequest::default()
     }
 }
 

@@ -242,6 +242,9 @@ fn check_text(text: &TextGenerator, faults: &mut Faults) {
                 Either::Short(say) => say,
                 Either::Full(phrase) => &phrase.say,
             };
+            if let Err((message, hint)) = check_choices(&source_of(say), text) {
+                faults.push(Fault::new(&say.at, message).hint(hint));
+            }
             for used in rules_in(&source_of(say)) {
                 match rules.iter().find(|rule| **rule == used) {
                     Some(known) => edges.entry(rule).or_default().push(known),
@@ -271,6 +274,28 @@ fn check_text(text: &TextGenerator, faults: &mut Faults) {
         );
         faults.push(fault.hint("a rule may use rules that do not lead back to it"));
     }
+}
+
+/// Nothing when every choice of a phrase agrees with something that there is.
+fn check_choices(phrase: &str, text: &TextGenerator) -> Result<(), (String, String)> {
+    // What expressions become is known later; what they are written with is no choice.
+    let mut plain = String::new();
+    let mut rest = phrase;
+    while let Some((before, after)) = rest.split_once("{{") {
+        plain.push_str(before);
+        plain.push('x');
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    for part in crate::agree::parts(&plain)? {
+        let crate::agree::Part::Choice { name, .. } = part else { continue };
+        if text.agree.get(name).is_none() && !text.agree.faulty.iter().any(|faulty| faulty == name) {
+            let hint = crate::fault::did_you_mean(name, text.agree.names());
+            let hint = hint.unwrap_or_else(|| format!("add it: agree: {{ {name}: \"{{{{…}}}}\" }}"));
+            return Err((format!("there is no `{name}` to agree with"), hint));
+        }
+    }
+    Ok(())
 }
 
 fn source_of(written: &Written<crate::template::scalar::Text>) -> String {

@@ -2,6 +2,7 @@
 
 pub(crate) mod layers;
 pub(crate) mod order;
+pub(crate) mod private;
 pub(crate) mod spoken;
 mod variables;
 

@@ -220,12 +220,12 @@ impl HelperDef for Show {
     ) -> HelperResult {
         let value = Arguments(helper).value(0)?;
         if let Value::String(text) = value {
-            return Ok(out.write(text)?);
+            return Ok(run::emit(out, text)?);
         }
         let mut text = String::new();
         let name = helper.param(0).and_then(PathAndJson::relative_path).map_or("", String::as_str);
         show(value, name, &mut text)?;
-        Ok(out.write(&text)?)
+        Ok(run::emit(out, &text)?)
     }
 }
 
@@ -267,7 +267,7 @@ impl HelperDef for Call {
                 .hint("write (default … \"text\")")
                 .into()),
             value => match value.as_json() {
-                Value::String(text) => Ok(out.write(text)?),
+                Value::String(text) => Ok(run::emit(out, text)?),
                 Value::Array(_) | Value::Object(_) => {
                     let found = type_name(value.as_json());
                     Err(Fault::new(format!("{} gives {found}, not text", self.0.name))
@@ -280,7 +280,7 @@ impl HelperDef for Call {
                 other => {
                     let mut text = String::new();
                     show(other, self.0.name, &mut text)?;
-                    Ok(out.write(&text)?)
+                    Ok(run::emit(out, &text)?)
                 }
             },
         }

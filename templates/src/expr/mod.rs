@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 pub use locale::Locale;
 use run::{BoundedOutput, Fault};
 
+use crate::generate::Piece;
 use crate::units::{did_you_mean, quoted};
 
 /// The longest result of an expression in bytes.
@@ -212,6 +213,19 @@ impl Expression {
                 Ok(out.text)
             }
         }
+    }
+
+    /// The text for `data` as [`Expression::render`] gives it, parted into what the template's author wrote and what the data
+    /// put in.
+    ///
+    /// # Errors
+    /// As for [`render`](Self::render).
+    pub fn render_pieces(&self, data: &Value, locale: &Locale) -> Result<Vec<Piece>, ExprError> {
+        Ok(match &self.form {
+            Form::Literal(text) => vec![Piece::Written(text.clone())],
+            Form::Path => vec![Piece::Value(self.render(data, locale)?)],
+            Form::Call { .. } | Form::Mixed(_) => run::pieces(&run::marking(|| self.render(data, locale))?),
+        })
     }
 
     /// The value for `data`: of the type that the value or helper has when the expression is nothing but it, as in

@@ -9,11 +9,53 @@ use serde_json::Value;
 
 use super::locale::Locale;
 use super::{MAX_OUTPUT, MAX_STEPS};
+use crate::generate::Piece;
 
 thread_local! {
     // The engine hands helpers no state of the caller's but the data, so it is kept here while it runs on this thread.
     static LOCALE: RefCell<Option<Locale>> = const { RefCell::new(None) };
     static STEPS: Cell<u64> = const { Cell::new(0) };
+    static MARKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Stand around a value in a text that is filled for [`pieces`]. Unicode never assigns them, and values that hold them lose them.
+const BEGIN: char = '\u{FDD0}';
+const END: char = '\u{FDD1}';
+
+/// Does `work`, in which values are marked in what is written.
+pub(super) fn marking<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            MARKS.set(self.0);
+        }
+    }
+    let _restore = Restore(MARKS.replace(true));
+    work()
+}
+
+/// Writes a value into a text.
+pub(super) fn emit(out: &mut dyn Output, value: &str) -> io::Result<()> {
+    if !MARKS.get() {
+        return out.write(value);
+    }
+    out.write(&format!("{BEGIN}{}{END}", value.replace([BEGIN, END], "")))
+}
+
+/// A text in which values are marked, in pieces.
+pub(super) fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    let written = |text: &str| text.replace([BEGIN, END], "");
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (value, after) = after.split_once(END).unwrap_or((after, ""));
+        pieces.push(Piece::Written(written(before)));
+        pieces.push(Piece::Value(written(value)));
+        rest = after;
+    }
+    pieces.push(Piece::Written(written(rest)));
+    pieces.retain(|piece| !matches!(piece, Piece::Written(text) if text.is_empty()));
+    pieces
 }
 
 /// Does `work` with `locale` and a full allowance of steps for the helpers that it calls.

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::scope::Filler;
+use crate::agree;
 use crate::check::layers::rules_in;
 use crate::expr::Expression;
 use crate::fault::{At, Fault};
 use crate::generate::{
-    GeneratedValue, ImageRequest, Phrase, Provenance, Request, RequestKind, TextRequest, VoiceRequest,
+    GeneratedValue, ImageRequest, Phrase, Piece, Provenance, Request, RequestKind, TextRequest, Viewer,
+    VoiceRequest,
 };
-use crate::template::generate::{Generator, ImageGenerator, TextGenerator, VoiceGenerator};
+use crate::template::generate::{
+    Generator, ImageGenerator, Phrase as WrittenPhrase, TextGenerator, VoiceGenerator,
+};
 use crate::template::layer::Repeat;
 use crate::template::read::{Either, Read, Visit};
 use crate::template::scalar::{Label, NameKind, Text};
@@ -27,15 +31,15 @@ impl Filler<'_> {
         if self.uses_pending(generator) {
             return;
         }
-        let (kind, seed) = match generator {
+        let (kind, seed, send) = match generator {
             Generator { text: Some(text), .. } => {
-                (self.text_request(text).map(RequestKind::Text), &text.seed)
+                (self.text_request(text).map(RequestKind::Text), &text.seed, &text.send_personal)
             }
             Generator { voice: Some(voice), .. } => {
-                (self.voice_request(voice).map(RequestKind::Voice), &voice.seed)
+                (self.voice_request(voice).map(RequestKind::Voice), &voice.seed, &voice.send_personal)
             }
             Generator { image: Some(image), .. } => {
-                (self.image_request(image).map(RequestKind::Image), &image.seed)
+                (self.image_request(image).map(RequestKind::Image), &image.seed, &image.send_personal)
             }
             _ => return,
         };
@@ -46,7 +50,12 @@ impl Filler<'_> {
         let Some(kind) = kind else { return };
         let locale = self.locale.as_str().to_owned();
         let seed = self.seed(name, &locale, &kind, seed);
-        self.requests.push(Request { name: name.to_owned(), locale, seed, kind });
+        let viewer = Viewer {
+            fields: self.template.personal_fields_sent(name).to_vec(),
+            values: self.personal_values(),
+            may_be_sent: send.as_ref().is_some_and(|flag| flag.value.0),
+        };
+        self.requests.push(Request { name: name.to_owned(), locale, seed, kind, viewer });
     }
 
     fn uses_pending(&self, generator: &Generator) -> bool {
@@ -88,14 +97,20 @@ impl Filler<'_> {
     }
 
     fn text_request(&mut self, text: &TextGenerator) -> Option<TextRequest> {
-        let prompt = match &text.prompt {
-            Some(prompt) => self.get(prompt)?.0,
-            None => String::new(),
+        let (prompt, pieces) = match &text.prompt {
+            Some(prompt) => (self.get(prompt)?.0, self.pieces(prompt)),
+            None => (String::new(), Vec::new()),
         };
+        let facts = text.facts.as_deref().unwrap_or_default();
+        let facts = facts.iter().map(|fact| Some(self.get(fact)?.0)).collect::<Option<Vec<String>>>()?;
+        let mut agree = BTreeMap::new();
+        for (name, _, value) in &text.agree.entries {
+            agree.insert(name.as_str(), self.get(value)?.0);
+        }
         let mut grammar = BTreeMap::new();
-        for (rule, _, phrases) in &text.grammar.entries {
+        for (rule, at, phrases) in &text.grammar.entries {
             let mut filled = Vec::new();
-            for phrase in phrases {
+            for phrase in self.in_language(phrases) {
                 let (say, weight) = match phrase {
                     Either::Short(say) => (say, None),
                     Either::Full(phrase) => (&phrase.say, phrase.weight.as_ref()),
@@ -104,7 +119,14 @@ impl Filler<'_> {
                     Some(weight) => self.get(weight)?.0,
                     None => 1.0,
                 };
-                filled.push(Phrase { say: self.phrase(say)?, weight });
+                filled.push(Phrase { say: self.phrase(say, &agree)?, weight });
+            }
+            if filled.is_empty() {
+                let language = self.locale.as_str();
+                let fault =
+                    Fault::new(at, format!("the rule `{rule}` has no phrase in the language {language:?}"));
+                self.faults.push(fault.hint("give it one without `locale`, which serves every language"));
+                return None;
             }
             grammar.insert(rule.clone(), filled);
         }
@@ -113,21 +135,81 @@ impl Filler<'_> {
             None => None,
         };
         let max_chars = text.max_chars.as_ref().map_or(MAX_CHARS, |most| most.value.0) as usize;
-        Some(TextRequest { prompt, grammar, max_chars, fallback })
+        Some(TextRequest { prompt, pieces, facts, grammar, max_chars, fallback })
     }
 
-    /// A phrase with its expressions filled. What looks like a rule only because a viewer's data says so is none.
-    fn phrase(&mut self, say: &Written<Text>) -> Option<String> {
+    /// The phrases of a rule that serve the viewer's language: those that are in it, or else those for any.
+    fn in_language<'p>(
+        &self,
+        phrases: &'p [Either<Written<Text>, WrittenPhrase>],
+    ) -> Vec<&'p Either<Written<Text>, WrittenPhrase>> {
+        let tag_of = |phrase: &'p Either<Written<Text>, WrittenPhrase>| match phrase {
+            Either::Short(_) => None,
+            Either::Full(phrase) => phrase.locale.as_ref().map(|tag| tag.value.0.replace('_', "-")),
+        };
+        // From the whole tag to its language alone: `de-AT`, `de`.
+        let mut wanted = Some(self.locale.as_str());
+        while let Some(tag) = wanted {
+            let fits = |phrase: &&'p Either<Written<Text>, WrittenPhrase>| {
+                tag_of(phrase).is_some_and(|found| found.eq_ignore_ascii_case(tag))
+            };
+            let found: Vec<_> = phrases.iter().filter(fits).collect();
+            if !found.is_empty() {
+                return found;
+            }
+            wanted = tag.rsplit_once('-').map(|(shorter, _)| shorter);
+        }
+        phrases.iter().filter(|phrase| tag_of(phrase).is_none()).collect()
+    }
+
+    /// A phrase with its expressions filled and its choices made. What a viewer's data hold is neither a choice nor a rule.
+    fn phrase(&mut self, say: &Written<Text>, agree: &BTreeMap<&str, String>) -> Option<String> {
         let filled = self.get(say)?.0;
-        let Form::Expression { source, .. } = &say.form else { return Some(filled) };
-        let written = rules_in(source);
-        let mut safe = filled.clone();
-        for rule in rules_in(&filled) {
-            if !written.contains(&rule) {
-                safe = safe.replace(&format!("[{rule}]"), &format!("({rule})"));
+        let pieces = match &say.form {
+            Form::Plain(_) => vec![Piece::Written(filled)],
+            Form::Expression { .. } => self.pieces(say),
+        };
+        // Values are put aside while the phrase is taken apart, by marks that Unicode never assigns to anything.
+        const ASIDE: (char, char) = ('\u{FDD0}', '\u{FDD1}');
+        let (mut marked, mut values) = (String::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Written(words) => marked.push_str(&words.replace([ASIDE.0, ASIDE.1], "")),
+                Piece::Value(value) => {
+                    marked.push_str(&format!("{}{}{}", ASIDE.0, values.len(), ASIDE.1));
+                    values.push(as_words(&value));
+                }
             }
         }
-        Some(safe)
+        let parts = match agree::parts(&marked) {
+            Ok(parts) => parts,
+            Err((message, hint)) => {
+                self.faults.push(Fault::new(&say.at, message).hint(hint));
+                return None;
+            }
+        };
+        let mut chosen = String::new();
+        for part in parts {
+            match part {
+                agree::Part::Words(words) => chosen.push_str(words),
+                agree::Part::Choice { name, options } => {
+                    let value = agree.get(name).map_or("", String::as_str);
+                    chosen.push_str(agree::choose(&options, value, &self.locale));
+                }
+            }
+        }
+        let mut whole = String::new();
+        let mut rest = chosen.as_str();
+        while let Some((before, after)) = rest.split_once(ASIDE.0) {
+            whole.push_str(before);
+            let (index, after) = after.split_once(ASIDE.1).unwrap_or(("", after));
+            whole.push_str(
+                index.parse().ok().and_then(|index: usize| values.get(index)).map_or("", String::as_str),
+            );
+            rest = after;
+        }
+        whole.push_str(rest);
+        Some(whole)
     }
 
     fn voice_request(&mut self, voice: &VoiceGenerator) -> Option<VoiceRequest> {
@@ -142,6 +224,7 @@ impl Filler<'_> {
         let palette = image.palette.as_deref().unwrap_or_default();
         Some(ImageRequest {
             prompt: self.get(&image.prompt)?.0,
+            pieces: self.pieces(&image.prompt),
             width: self.opt(&image.width).map_or(IMAGE_SIZE.0, |width| width.0),
             height: self.opt(&image.height).map_or(IMAGE_SIZE.1, |height| height.0),
             style: self.opt(&image.style).map(|Label(name)| name),
@@ -171,12 +254,18 @@ impl Filler<'_> {
         }
         let why = "it was not generated".to_owned();
         self.warnings.push(Fault::new(at, format!("the fallback stands in for `{name}`: {why}")));
-        let provenance = Provenance {
-            provider: "fallback".into(),
-            model: String::new(),
-            fallback: Some(why),
-            synthetic: false,
-        };
+        let provenance =
+            Provenance { provider: "fallback".into(), fallback: Some(why), ..Provenance::default() };
         self.provenance.insert(name.to_owned(), provenance);
     }
+}
+
+/// A value as it stands in a phrase: what looks like a rule goes between round brackets, other brackets are doubled, which is how
+/// phrases write them.
+fn as_words(value: &str) -> String {
+    let mut words = value.to_owned();
+    for rule in rules_in(value) {
+        words = words.replace(&format!("[{rule}]"), &format!("({rule})"));
+    }
+    words.replace('[', "[[").replace(']', "]]")
 }

@@ -10,7 +10,7 @@ use crate::check::order::{Item, key};
 use crate::data::{Data, describe};
 use crate::expr::{Expression, Locale};
 use crate::fault::{At, Fault, Faults, did_you_mean, quoted};
-use crate::generate::{Generated, GeneratedValue, Provenance, Request};
+use crate::generate::{Generated, GeneratedValue, Piece, Provenance, Request};
 use crate::package::Template;
 use crate::template::layer::{LOOP_FACTS, Repeat};
 use crate::template::scalar::{MAX_LENGTH, Scalar};
@@ -241,6 +241,21 @@ impl<'a> Filler<'a> {
                 None
             }
         }
+    }
+
+    /// A filled text in pieces; the fault of one that cannot be filled is told by [`Filler::get`].
+    pub fn pieces<T: Scalar>(&self, written: &Written<T>) -> Vec<Piece> {
+        match &written.form {
+            Form::Plain(_) => Vec::new(),
+            Form::Expression { expression, .. } => {
+                expression.render_pieces(&self.scope, &self.locale).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The texts in the viewer's personal fields.
+    pub fn personal_values(&self) -> Vec<String> {
+        self.template.contract().personal_values(&self.scope)
     }
 
     fn refuse<T>(&mut self, written: &Written<T>, source: &str, error: crate::expr::ExprError) -> Option<T> {

@@ -2,7 +2,7 @@
 
 use super::read::{Either, Named};
 use super::record::record;
-use super::scalar::{Characters, FileName, Frequency, Label, Paintable, Pixels, Speed, Text};
+use super::scalar::{Characters, FileName, Flag, Frequency, Label, Paintable, Pixels, Speed, Text};
 use super::written::{Fixed, Written};
 
 record! {
@@ -22,14 +22,21 @@ record! {
     pub struct TextGenerator called "a text to generate" {
         /// What to write, for providers that follow instructions.
         pub prompt: Option<Written<Text>>,
+        /// What the copy must say: names, numbers, prices. Copy that lacks one, or holds a number that neither these nor the
+        /// prompt hold, is not used. Default: none.
+        pub facts: Option<Vec<Written<Text>>>,
         /// Phrases for the offline provider, by rule: writing begins at `start`, and `[rule]` expands another rule.
         pub grammar: Named<Vec<Either<Written<Text>, Phrase>>>,
+        /// What words in phrases agree with: name to value, used as `[name: one=… | other=…]`.
+        pub agree: Named<Written<Text>>,
         /// The longest text that fits, in characters. Default: 120.
         pub max_chars: Option<Fixed<Characters>>,
         /// What is shown when no usable text comes back.
         pub fallback: Option<Written<Text>>,
         /// Decides every random choice. Default: everything that is asked for.
         pub seed: Option<Written<Text>>,
+        /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
+        pub send_personal: Option<Fixed<Flag>>,
     }
 }
 
@@ -40,6 +47,8 @@ record! {
         pub say: Written<Text>,
         /// How often it is chosen relative to its siblings. Default: 1.
         pub weight: Option<Written<Frequency>>,
+        /// The language that it is in: a rule then takes the phrases in the viewer's language only. Default: any.
+        pub locale: Option<Fixed<Label>>,
     }
 }
 
@@ -54,6 +63,8 @@ record! {
         pub speed: Option<Written<Speed>>,
         /// Decides every random choice. Default: everything that is asked for.
         pub seed: Option<Written<Text>>,
+        /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
+        pub send_personal: Option<Fixed<Flag>>,
     }
 }
 
@@ -72,6 +83,8 @@ record! {
         pub height: Option<Written<Pixels>>,
         /// Decides every random choice. Default: everything that is asked for.
         pub seed: Option<Written<Text>>,
+        /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
+        pub send_personal: Option<Fixed<Flag>>,
         /// The file that is shown when no picture comes back.
         pub fallback: Option<Fixed<FileName>>,
     }

@@ -58,7 +58,7 @@ pub fn maria() -> Value {
 }
 
 fn provenance() -> Provenance {
-    Provenance { provider: "test".into(), model: "1".into(), fallback: None, synthetic: true }
+    Provenance { provider: "test".into(), model: "1".into(), synthetic: true, ..Provenance::default() }
 }
 
 pub fn text(words: &str) -> Generated {

@@ -1,0 +1,235 @@
+//! Copy by chat completions with an answer in a JSON schema.
+//!
+//! The call is `POST …/chat/completions` with `response_format: {"type": "json_schema", …}` as in OpenAI's API reference (Chat,
+//! "Create chat completion") and in the local servers that follow it (llama.cpp's server, vLLM, Ollama).
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use vignette_templates::generate::{Cost, TextRequest};
+
+use super::client::{Client, Expected, JSON};
+use super::prompt;
+use crate::error::GenerateError;
+use crate::gate::Usage;
+use crate::provider::{Answer, Context, TextProvider};
+
+/// The longest answer that is read.
+const MAX_ANSWER: u64 = 256 << 10;
+
+/// How a model is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct ChatOptions {
+    pub model: String,
+    /// Lines asked for in one call, of which the best is taken.
+    pub candidates: usize,
+    pub temperature: Option<f64>,
+    /// The field that bounds how many tokens are written: `max_tokens`, or `max_completion_tokens` for models that think.
+    pub token_field: String,
+    /// Tokens that a model may spend on thinking besides those of its lines.
+    pub extra_tokens: u64,
+    /// Fields that are added to each request as they are.
+    pub extra: Map<String, Value>,
+    pub price: TokenPrice,
+}
+
+/// What a call costs, in millionths of the configuration's currency.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TokenPrice {
+    pub request: f64,
+    /// Of a million tokens that are read.
+    pub million_in: f64,
+    /// Of a million tokens that are written.
+    pub million_out: f64,
+}
+
+impl TokenPrice {
+    fn of(&self, tokens_in: u64, tokens_out: u64) -> u64 {
+        let tokens = self.million_in * tokens_in as f64 + self.million_out * tokens_out as f64;
+        (self.request + tokens / 1e6).ceil() as u64
+    }
+}
+
+/// A model that writes copy.
+pub(crate) struct Chat {
+    client: Client,
+    options: ChatOptions,
+}
+
+impl Chat {
+    pub(crate) fn new(client: Client, options: ChatOptions) -> Self {
+        Chat { client, options }
+    }
+
+    fn body(&self, request: &TextRequest, context: &Context) -> (Value, u64, u64) {
+        let wanted = self.options.candidates.max(1);
+        let system = format!(
+            "You write copy for a video made for one viewer. Write {wanted} different versions of one line of text, in the \
+             language with the BCP 47 tag {language}. Each is at most {chars} characters long, a finished sentence or phrase, \
+             plain text without quotation marks, markup, emoji, hashtags, addresses or placeholders. Use no name and no number \
+             that is not given. {marks} Answer with JSON only: {{\"lines\": [\"…\"]}}.",
+            language = context.locale,
+            chars = request.max_chars,
+            marks = prompt::EXPLAINED,
+        );
+        let mut user = prompt::quoted(&request.prompt, &request.pieces);
+        if !request.facts.is_empty() {
+            let facts: Vec<String> = request.facts.iter().map(|fact| prompt::as_data(fact)).collect();
+            user.push_str(&format!(
+                "\n\nEach version has to hold these, letter for letter: {}",
+                facts.join(", ")
+            ));
+        }
+        // A letter is at most a token and a half in the scripts that models split most.
+        let written =
+            wanted as u64 * (request.max_chars as u64 * 3 / 2 + 24) + 64 + self.options.extra_tokens;
+        let schema = json!({
+            "type": "object",
+            "properties": { "lines": {
+                "type": "array", "minItems": 1, "maxItems": wanted,
+                "items": { "type": "string" },
+            } },
+            "required": ["lines"],
+            "additionalProperties": false,
+        });
+        let mut body = json!({
+            "model": self.options.model,
+            "messages": [{ "role": "system", "content": system }, { "role": "user", "content": user }],
+            // Servers read it as a signed number of 32 bits at least.
+            "seed": context.seed & 0x7fff_ffff,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": { "name": "copy", "strict": true, "schema": schema },
+            },
+        });
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert(self.options.token_field.clone(), written.into());
+            if let Some(temperature) = self.options.temperature {
+                fields.insert("temperature".to_owned(), temperature.into());
+            }
+            fields.extend(self.options.extra.clone());
+        }
+        // A token is at least a byte; a schema counts as read in some services.
+        let read = body.to_string().len() as u64 + 64;
+        (body, read, written)
+    }
+}
+
+impl TextProvider for Chat {
+    fn name(&self) -> &str {
+        self.client.provider()
+    }
+
+    fn model(&self) -> String {
+        let temperature = self.options.temperature.map_or_else(String::new, |t| format!(" at {t}"));
+        format!("{}{temperature} (prompt 1)", self.options.model)
+    }
+
+    fn generate(&self, request: &TextRequest, context: &Context) -> Result<String, GenerateError> {
+        let lines = self.answer(request, context)?.value;
+        lines.into_iter().next().ok_or_else(|| GenerateError::Rejected {
+            provider: self.name().to_owned(),
+            reason: "it holds no line".to_owned(),
+        })
+    }
+
+    fn answer(&self, request: &TextRequest, context: &Context) -> Result<Answer<Vec<String>>, GenerateError> {
+        if request.prompt.trim().is_empty() {
+            let reason = "the template gives this text no `prompt`, only phrases".to_owned();
+            return Err(GenerateError::Withheld { provider: self.name().to_owned(), reason });
+        }
+        let (body, read, written) = self.body(request, context);
+        let price = self.options.price;
+        let most = Cost { tokens: read + written, micros: price.of(read, written), ..Cost::default() };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER };
+        self.client
+            .post("/chat/completions", &body, most, &expected, context, |bytes| {
+                let answer: Completion = serde_json::from_slice(bytes)
+                    .map_err(|_| "it is not the JSON of a chat completion".to_owned())?;
+                let took = match &answer.usage {
+                    Some(usage) => Cost {
+                        tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+                        micros: price.of(usage.prompt_tokens, usage.completion_tokens),
+                        ..Cost::default()
+                    },
+                    // Who does not say what it took has taken all it could.
+                    None => most,
+                };
+                // What came back was paid for, usable or not, so that what is wrong with it is told as a value.
+                Ok((lines(answer.choices), took, answer.model.chars().take(120).collect()))
+            })
+            .and_then(|answer| match answer.value {
+                Ok(value) => {
+                    Ok(Answer { value, version: answer.version, cost: answer.cost, made_at: answer.made_at })
+                }
+                Err(reason) => Err(GenerateError::Rejected { provider: self.name().to_owned(), reason }),
+            })
+    }
+
+    fn remote(&self) -> bool {
+        self.client.is_remote()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Some(self.client.gate.usage())
+    }
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    #[serde(default)]
+    model: String,
+    choices: Vec<Choice>,
+    #[serde(default)]
+    usage: Option<Tokens>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    #[serde(default)]
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Option<String>,
+    #[serde(default)]
+    refusal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+}
+
+/// The lines of an answer.
+fn lines(choices: Vec<Choice>) -> Result<Vec<String>, String> {
+    let choice = choices.into_iter().next().ok_or("it holds no choice")?;
+    if choice.message.refusal.is_some_and(|refusal| !refusal.is_empty()) {
+        return Err("the model refuses to write it".to_owned());
+    }
+    match choice.finish_reason.as_deref() {
+        Some("length") => return Err("it was cut off at its longest".to_owned()),
+        Some("content_filter") => return Err("the service's own filter held it back".to_owned()),
+        _ => {}
+    }
+    let content = choice.message.content.unwrap_or_default();
+    let content = content.trim();
+    // Servers without support for schemas wrap their JSON as in a chat.
+    let bare = content.strip_prefix("```json").or_else(|| content.strip_prefix("```"));
+    let content = bare.and_then(|rest| rest.trim().strip_suffix("```")).unwrap_or(content);
+    #[derive(Deserialize)]
+    struct Lines {
+        lines: Vec<String>,
+    }
+    let answer: Lines = serde_json::from_str(content.trim())
+        .map_err(|_| "it is not the JSON that was asked for, {\"lines\": […]}".to_owned())?;
+    match answer.lines.is_empty() {
+        true => Err("it holds no line".to_owned()),
+        false => Ok(answer.lines.into_iter().take(16).collect()),
+    }
+}

@@ -1,0 +1,215 @@
+//! Pictures by `POST …/images/generations`, as in OpenAI's API reference (Images, "Create image") and in local servers that
+//! follow it.
+
+use std::io::Cursor;
+
+use base64::Engine as _;
+use image::imageops::{FilterType, crop_imm, resize};
+use image::{ImageFormat, ImageReader, Limits, RgbaImage};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use vignette_templates::blob::Blob;
+use vignette_templates::generate::{Cost, ImageRequest};
+
+use super::client::{Client, Expected, JSON};
+use super::prompt;
+use crate::error::GenerateError;
+use crate::gate::Usage;
+use crate::provider::{Answer, Context, ImageProvider};
+
+/// The longest picture that is read, in bytes.
+const MAX_PICTURE: usize = 32 << 20;
+/// The same as it is written in JSON: four letters for three bytes, and what stands around it.
+const MAX_ANSWER: u64 = (MAX_PICTURE as u64 / 3 + 1) * 4 + (64 << 10);
+/// The longest side of a picture that is decoded.
+const MAX_SIDE: u32 = 8192;
+
+/// How a picture is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct PicturesOptions {
+    pub model: String,
+    /// The sizes that the service draws; the one that fits best is asked for. Empty when it draws any.
+    pub sizes: Vec<(u32, u32)>,
+    /// Whether `response_format: b64_json` is sent. Some models answer so always, and refuse the field.
+    pub format_field: bool,
+    /// Fields that are added to each request as they are.
+    pub extra: Map<String, Value>,
+    /// Millionths of the currency for a picture.
+    pub price: f64,
+}
+
+/// A service that draws.
+pub(crate) struct Pictures {
+    client: Client,
+    options: PicturesOptions,
+}
+
+impl Pictures {
+    pub(crate) fn new(client: Client, options: PicturesOptions) -> Self {
+        Pictures { client, options }
+    }
+}
+
+impl ImageProvider for Pictures {
+    fn name(&self) -> &str {
+        self.client.provider()
+    }
+
+    fn model(&self) -> String {
+        self.options.model.clone()
+    }
+
+    fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError> {
+        Ok(self.answer(request, context)?.value)
+    }
+
+    fn answer(&self, request: &ImageRequest, context: &Context) -> Result<Answer<Blob>, GenerateError> {
+        let (width, height) = best(&self.options.sizes, request.width, request.height);
+        let mut words = prompt::plain(&request.prompt, &request.pieces);
+        if !request.palette.is_empty() {
+            let colours: Vec<String> =
+                request.palette.iter().map(|c| format!("#{:02x}{:02x}{:02x}", c.r, c.g, c.b)).collect();
+            words.push_str(&format!(" Colours: {}.", colours.join(", ")));
+        }
+        let mut body = json!({
+            "model": self.options.model,
+            "prompt": words,
+            "n": 1,
+            "size": format!("{width}x{height}"),
+        });
+        if let Some(fields) = body.as_object_mut() {
+            if self.options.format_field {
+                fields.insert("response_format".to_owned(), "b64_json".into());
+            }
+            fields.extend(self.options.extra.clone());
+        }
+        let cost = Cost { micros: self.options.price.ceil() as u64, ..Cost::default() };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER };
+        self.client
+            .post("/images/generations", &body, cost, &expected, context, |bytes| {
+                let answer: Drawn = serde_json::from_slice(bytes)
+                    .map_err(|_| "it is not the JSON of drawn pictures".to_owned())?;
+                Ok((picture(&answer, request), cost, String::new()))
+            })
+            .and_then(|answer| {
+                let value = answer
+                    .value
+                    .map_err(|reason| GenerateError::Rejected { provider: self.name().to_owned(), reason })?;
+                Ok(Answer { value, version: answer.version, cost: answer.cost, made_at: answer.made_at })
+            })
+    }
+
+    fn remote(&self) -> bool {
+        self.client.is_remote()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Some(self.client.gate.usage())
+    }
+}
+
+#[derive(Deserialize)]
+struct Drawn {
+    data: Vec<One>,
+}
+
+#[derive(Deserialize)]
+struct One {
+    #[serde(default)]
+    b64_json: Option<String>,
+}
+
+/// The size to ask for: of those with the least to cut off, the smallest that need not be enlarged.
+fn best(sizes: &[(u32, u32)], width: u32, height: u32) -> (u32, u32) {
+    let shape = |(w, h): (u32, u32)| (f64::from(w) / f64::from(h)).ln();
+    let wanted = shape((width, height));
+    let score = |size: &(u32, u32)| {
+        let lost = ((shape(*size) - wanted).abs() * 20.0).round() as u64;
+        let small = size.0 < width || size.1 < height;
+        (lost, small, u64::from(size.0) * u64::from(size.1))
+    };
+    sizes.iter().min_by_key(|size| score(size)).copied().unwrap_or((width, height))
+}
+
+/// The picture of an answer as a PNG file of the size that was asked for: what does not fit its shape is cut off evenly.
+fn picture(answer: &Drawn, request: &ImageRequest) -> Result<Blob, String> {
+    let coded = answer.data.first().and_then(|one| one.b64_json.as_deref());
+    let coded = coded.ok_or("it holds no picture in base64; the model has to answer with `b64_json`")?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(coded.trim())
+        .map_err(|_| "its picture is not written in base64".to_owned())?;
+    if bytes.len() > MAX_PICTURE {
+        return Err(format!("its picture is longer than {MAX_PICTURE} bytes"));
+    }
+    let format = image::guess_format(&bytes).ok();
+    let format = format.filter(|f| matches!(f, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP));
+    let format = format.ok_or("its picture is neither PNG nor JPEG nor WebP")?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(512 << 20);
+    let mut reader = ImageReader::with_format(Cursor::new(&bytes), format);
+    reader.limits(limits);
+    let decoded =
+        reader.decode().map_err(|_| "its picture is broken, or far too large".to_owned())?.to_rgba8();
+    let fitted = fit(&decoded, request.width, request.height);
+    let mut png = Cursor::new(Vec::new());
+    fitted
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|_| "its picture cannot be written as PNG".to_owned())?;
+    Ok(Blob::new(png.into_inner()))
+}
+
+fn fit(picture: &RgbaImage, width: u32, height: u32) -> RgbaImage {
+    let (w, h) = picture.dimensions();
+    if (w, h) == (width, height) {
+        return picture.clone();
+    }
+    // The largest part in the middle that has the wanted shape.
+    let part_w = (u64::from(h) * u64::from(width) / u64::from(height).max(1)).clamp(1, u64::from(w)) as u32;
+    let part_h = (u64::from(w) * u64::from(height) / u64::from(width).max(1)).clamp(1, u64::from(h)) as u32;
+    let part = crop_imm(picture, (w - part_w) / 2, (h - part_h) / 2, part_w, part_h).to_image();
+    resize(&part, width, height, FilterType::CatmullRom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_size_is_asked_for() {
+        let sizes = [(1024, 1024), (1536, 1024), (1024, 1536)];
+        for ((width, height), expected) in
+            [((960, 540), (1536, 1024)), ((1080, 1920), (1024, 1536)), ((500, 500), (1024, 1024))]
+        {
+            assert_eq!(best(&sizes, width, height), expected, "{width}x{height}");
+        }
+        assert_eq!(best(&[], 960, 540), (960, 540));
+        assert_eq!(best(&[(256, 256), (1024, 1024), (512, 512)], 300, 300), (512, 512));
+    }
+
+    #[test]
+    fn pictures_are_cut_to_shape() {
+        let picture = RgbaImage::from_fn(300, 100, |x, _| image::Rgba([(x / 100 * 100) as u8, 0, 0, 255]));
+        let cut = fit(&picture, 50, 50);
+        assert_eq!(cut.dimensions(), (50, 50));
+        // The middle third is left.
+        assert!(cut.pixels().all(|pixel| pixel.0[0] == 100), "{:?}", cut.get_pixel(0, 0));
+    }
+
+    #[test]
+    fn answers_without_a_picture_are_refused() {
+        let request = ImageRequest { width: 4, height: 4, ..ImageRequest::default() };
+        let drawn = |text: Option<&str>| Drawn { data: vec![One { b64_json: text.map(str::to_owned) }] };
+        for (answer, expected) in [
+            (Drawn { data: vec![] }, "no picture"),
+            (drawn(None), "no picture"),
+            (drawn(Some("§§")), "base64"),
+            (drawn(Some("aGVsbG8=")), "neither PNG"),
+            (drawn(Some("iVBORw0KGgo=")), "broken"),
+        ] {
+            let reason = picture(&answer, &request).map(drop).unwrap_err();
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+}
