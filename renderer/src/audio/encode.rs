@@ -94,7 +94,7 @@ pub fn encode_aac(programme: &Programme) -> Result<AacTrack, MediaError> {
     aac(programme).map_err(|fault| MediaError { file: None, fault })
 }
 
-/// Encodes `programme` as Opus, stereo, 48 kHz, at [`OPUS_BITRATE`] with as much variation as the sound asks for.
+/// Encodes `programme` as Opus, stereo, 48 kHz, at 128 kbit/s, with as much variation as the sound asks for.
 ///
 /// # Errors
 /// As [`encode_aac`].
