@@ -30,6 +30,7 @@ pub mod audience;
 pub mod batch;
 pub mod forecast;
 pub mod output;
+mod silence;
 
 pub use vignette_generators as generators;
 pub use vignette_renderer as renderer;
@@ -104,6 +105,15 @@ impl Error {
         }
         text
     }
+}
+
+/// What becomes of speech that nobody here can speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unspoken {
+    /// Silence stands for it, and that is told.
+    Silent,
+    /// It is an error: of thousands of videos none should go out silent.
+    Refused,
 }
 
 /// Answers requests, in their order.
@@ -213,7 +223,8 @@ impl Engine {
         })
     }
 
-    /// Fills the template with one viewer's data, generating what it asks for.
+    /// Fills the template with one viewer's data, generating what it asks for. Where nobody here can speak, speech is silent for as long as
+    /// its words would take, and a warning says what to install.
     ///
     /// # Errors
     /// Every value that is wrong once it is filled; a value that cannot be generated and has no fallback.
@@ -223,7 +234,19 @@ impl Engine {
         data: &Data,
         rendition: Option<&str>,
     ) -> Result<Warned<Video>, Error> {
-        self.personalise_by(template, data, rendition, &|requests| self.generators.generate(requests))
+        let answer = |requests: &[Request]| self.generators.generate(requests);
+        self.personalise_by(template, data, rendition, Unspoken::Silent, &answer)
+    }
+
+    /// The same for one of many, where speech that cannot be spoken is an error.
+    pub(crate) fn personalise_aloud(
+        &self,
+        template: &Template,
+        data: &Data,
+        rendition: Option<&str>,
+    ) -> Result<Warned<Video>, Error> {
+        let answer = |requests: &[Request]| self.generators.generate(requests);
+        self.personalise_by(template, data, rendition, Unspoken::Refused, &answer)
     }
 
     /// [`Engine::personalise`] with what is generated answered by `answer`, in the order of the requests.
@@ -232,6 +255,7 @@ impl Engine {
         template: &Template,
         data: &Data,
         rendition: Option<&str>,
+        unspoken: Unspoken,
         answer: Answer<'_>,
     ) -> Result<Warned<Video>, Error> {
         let package = &template.package;
@@ -253,7 +277,21 @@ impl Engine {
                     Err(error) if matches!(request.kind, RequestKind::Image(_)) => {
                         failed.insert(request.name, error);
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => match request.kind {
+                        // That nobody can speak here is no reason not to show the video: it is told, with what to install.
+                        RequestKind::Voice(voice)
+                            if unspoken == Unspoken::Silent && !error.is_input_fault() =>
+                        {
+                            let provenance = Provenance {
+                                provider: "silence".to_owned(),
+                                fallback: Some(error.to_string()),
+                                ..Provenance::default()
+                            };
+                            let value = GeneratedValue::Voice(silence::of(&voice));
+                            generated.insert(request.name, Generated { value, provenance });
+                        }
+                        _ => return Err(error.into()),
+                    },
                 }
             }
         }

@@ -133,3 +133,54 @@ fn settings_at_fault_are_told() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("voice.use: there is no provider `flit`; did you mean `flite`?"), "{told}");
 }
+
+/// Without any voice the gallery is still made: silent where somebody would speak, and a warning says what to install.
+#[test]
+fn the_gallery_renders_where_nobody_can_speak() {
+    let folder = tempfile::tempdir().unwrap();
+    for (settings, reason) in [
+        ("[voice]\nuse = []\n", "voice"),
+        ("[voice]\nuse = []\n[image]\nuse = []\n[text]\nuse = []\n", "voice"),
+    ] {
+        let file = folder.path().join("off.toml");
+        std::fs::write(&file, settings).unwrap();
+        for (template, viewer) in [("welcome", "maria"), ("offer", "ella"), ("progress", "leo")] {
+            let out = folder.path().join("still.png");
+            let data = gallery(template).join(format!("viewers/{viewer}.json"));
+            let mut command = vignette();
+            command
+                .arg("still")
+                .arg(gallery(template))
+                .arg("--data")
+                .arg(data)
+                .arg("--generators")
+                .arg(&file);
+            let output = run(command.args(["--at", "1s", "-o"]).arg(&out));
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{template} with {settings:?}: {told}");
+            if told.contains("its fallback is used") && told.contains(reason) {
+                assert!(told.contains("install") || told.contains("switch"), "{template}: {told}");
+            }
+            std::fs::remove_file(&out).unwrap();
+        }
+        // The whole way, sound and all, where the narration times the scenes.
+        let template = folder.path().join("spoken.yaml");
+        std::fs::write(
+            &template,
+            "vignette: 1\nname: spoken\ncanvas: { width: 64, height: 48, fps: 25 }\n\
+             generate: { hello: { voice: { say: \"Hello, and welcome to the tour.\" } } }\n\
+             scenes: [{ duration: { fit: hello }, layers: [{ rect: { fill: red } }] }]\n\
+             audio: [{ voice: hello }]\n",
+        )
+        .unwrap();
+        let out = folder.path().join("spoken.mp4");
+        let output =
+            run(vignette().arg("render").arg(&template).arg("--generators").arg(&file).arg("-o").arg(&out));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        assert!(told.contains("generate.hello: its fallback is used"), "{told}");
+        let probed = common::probe(&out);
+        assert!((1.5..4.0).contains(&probed.video_seconds), "{} s", probed.video_seconds);
+        std::fs::remove_file(&out).unwrap();
+    }
+}

@@ -370,7 +370,9 @@ impl Batch<'_> {
             return Work::Made;
         }
         let filled = match data.map_or_else(|| self.data_of(row), Ok) {
-            Ok(data) => self.engine.personalise(self.template, &data, self.options.rendition.as_deref()),
+            Ok(data) => {
+                self.engine.personalise_aloud(self.template, &data, self.options.rendition.as_deref())
+            }
             Err(reason) => return Work::Faulty(reason),
         };
         match filled {

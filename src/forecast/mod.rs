@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use crate::audience::{Audience, AudienceError, Row, assign};
 use crate::renderer::encode::VideoProfile;
 use crate::renderer::render::RenderOptions;
-use crate::{Engine, Error, Template};
+use crate::{Engine, Error, Template, Unspoken};
 
 use self::stand_in::StandIns;
 use self::tally::{Outcome, Planned, Tally};
@@ -296,7 +296,8 @@ impl Planning<'_> {
         let data = self.template.data("the row", assign(value, &self.options.set, schema))?;
         let rendition = self.options.rendition.as_deref();
         let answer = |requests: &[_]| self.stand_ins.answer(requests);
-        let video = self.engine.personalise_by(self.template, &data, rendition, &answer)?.value;
+        let video =
+            self.engine.personalise_by(self.template, &data, rendition, Unspoken::Refused, &answer)?.value;
         let fonts = self.engine.fonts_of(self.template, &video)?;
         let plan = crate::renderer::plan::plan(&video, &fonts, self.options.quality);
         let worst = self.texts.worst_of(&video, &fonts, seen);
