@@ -279,9 +279,7 @@ impl Engine {
                     }
                     Err(error) => match request.kind {
                         // That nobody can speak here is no reason not to show the video: it is told, with what to install.
-                        RequestKind::Voice(voice)
-                            if unspoken == Unspoken::Silent && !error.is_input_fault() =>
-                        {
+                        RequestKind::Voice(voice) if unspoken == Unspoken::Silent && !error.is_invalid() => {
                             let provenance = Provenance {
                                 provider: "silence".to_owned(),
                                 fallback: Some(error.to_string()),
@@ -327,6 +325,9 @@ impl Engine {
             self.generators.usage().into_iter().map(|(_, usage)| format!("{}: ", usage.provider)).collect();
         generated.iter().filter_map(move |(name, made)| {
             let made = &made.provenance;
+            if let (Some(why), "silence") = (&made.fallback, made.provider.as_str()) {
+                return Some(format!("generate.{name}: it is silent, as nobody could speak it: {why}"));
+            }
             if let Some(why) = &made.fallback {
                 return Some(format!("generate.{name}: its fallback is used: {why}"));
             }

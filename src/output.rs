@@ -427,7 +427,9 @@ fn of_preview(error: PreviewError) -> Error {
     match error {
         PreviewError::Frame(error) => error.into(),
         PreviewError::Encode(error) => RenderError::from(error).into(),
-        other @ (PreviewError::Options(_) | PreviewError::Budget { .. }) => Error::Options(other.to_string()),
+        other @ PreviewError::Options(_) => Error::Options(other.to_string()),
+        // Another viewer's pictures may well keep to it.
+        other @ PreviewError::Budget { .. } => Error::Input(format!("--max-size: {other}")),
         PreviewError::Picture(message) => RenderError::Check(message).into(),
     }
 }

@@ -423,8 +423,13 @@ fn a_batch_goes_on_wherever_it_was_killed() {
         assert_eq!(figures(&name), figures("whole"), "round {round}");
         // Whatever was being kept when the process died, the store is sound and holds nothing unfinished.
         succeed(vignette().args(["store", "verify", "--store"]).arg(&store));
-        let unfinished = fs::read_dir(store.join("v1/tmp")).map_or(0, |files| files.count());
-        assert_eq!(unfinished, 0, "round {round}");
+        let unfinished = || fs::read_dir(store.join("v1/tmp")).map_or(0, |files| files.count());
+        if unfinished() > 0 {
+            // What was begun within two seconds may have a writer that has only just begun; whoever opens the store later removes it.
+            std::thread::sleep(Duration::from_millis(2_500));
+            succeed(vignette().args(["store", "verify", "--store"]).arg(&store));
+        }
+        assert_eq!(unfinished(), 0, "round {round}");
     }
     assert!(finished_by_kill >= names.len(), "kills came before anything was done");
 }

@@ -377,6 +377,16 @@ impl Settings {
             return Err(self.fault(&place("kind"), "expected openai-chat, openai-speech or openai-image"));
         };
         check_url(&provider.url).map_err(|message| self.fault(&place("url"), message))?;
+        let is_name = |text: &str| {
+            !text.starts_with(|c: char| c.is_ascii_digit())
+                && !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if provider.key_env.as_deref().is_some_and(|name| !is_name(name)) {
+            // Not repeated: it may be the key itself.
+            let message = "expected the name of an environment variable, not the key: letters, digits and _";
+            return Err(self.fault(&place("key_env"), message));
+        }
         if provider.model.is_empty() {
             return Err(self.fault(&place("model"), "expected the name of a model"));
         }

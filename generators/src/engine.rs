@@ -217,25 +217,26 @@ impl Engine {
             RequestKind::Voice(voice) => (guard::clean_data(&voice.say), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
         };
-        let told = |provider: &str, model: String, remote: bool| Told {
+        let told = |provider: &str, model: String, remote: bool, follows: bool| Told {
             provider: provider.to_owned(),
             model,
             remote,
             words: words.clone(),
             facts: facts.to_vec(),
             personal: request.viewer.fields.clone(),
-            withheld: withheld(remote, request, pieces, facts),
+            withheld: withheld(remote, follows, request, pieces, facts),
         };
         match &request.kind {
             RequestKind::Text(_) => {
-                self.text.iter().flatten().map(|p| told(p.name(), p.model(), p.remote())).collect()
+                let text = self.text.iter().flatten();
+                text.map(|p| told(p.name(), p.model(), p.remote(), p.synthetic())).collect()
             }
             RequestKind::Voice(voice) => {
                 let voices = self.voice.iter().flatten();
-                voices.map(|p| told(p.name(), p.model(voice, &request.locale), p.remote())).collect()
+                voices.map(|p| told(p.name(), p.model(voice, &request.locale), p.remote(), false)).collect()
             }
             RequestKind::Image(_) => {
-                self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote())).collect()
+                self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote(), false)).collect()
             }
         }
     }
@@ -324,7 +325,8 @@ impl Engine {
                 self.remembered(key(request, Some(request.seed), &models), || {
                     self.first(request, Kind::Text, providers, |provider, context| {
                         let name = provider.name();
-                        self.may_ask(name, provider.remote(), request, &text.pieces, &text.facts)?;
+                        let (remote, follows) = (provider.remote(), provider.synthetic());
+                        self.may_ask(name, remote, follows, request, &text.pieces, &text.facts)?;
                         let (call, wanted) = (Arc::clone(provider), text.clone());
                         let answer =
                             self.call(name, &context, move |context| call.answer(&wanted, context))?;
@@ -372,7 +374,7 @@ impl Engine {
             self.first(request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
                 // What is spoken is spoken as it is: there is nothing in it to be followed.
-                self.may_ask(name, provider.remote(), request, &[], &[])?;
+                self.may_ask(name, provider.remote(), false, request, &[], &[])?;
                 let (call, wanted) = (Arc::clone(provider), voice.clone());
                 let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
                 check_speech(&answer.value, voice)
@@ -393,7 +395,7 @@ impl Engine {
         self.remembered(key(request, Some(request.seed), &models), || {
             self.first(request, Kind::Image, providers, |provider, context| {
                 let name = provider.name();
-                self.may_ask(name, provider.remote(), request, &image.pieces, &[])?;
+                self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
                 let (call, wanted) = (Arc::clone(provider), image.clone());
                 let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
                 crate::image::check_picture(&answer.value, image)
@@ -409,11 +411,12 @@ impl Engine {
         &self,
         provider: &str,
         remote: bool,
+        follows: bool,
         request: &Request,
         pieces: &[Piece],
         facts: &[String],
     ) -> Result<(), GenerateError> {
-        match withheld(remote, request, pieces, facts) {
+        match withheld(remote, follows, request, pieces, facts) {
             Some(reason) => Err(GenerateError::Withheld { provider: provider.to_owned(), reason }),
             None => Ok(()),
         }
@@ -542,8 +545,14 @@ fn made_by<T>(
     }
 }
 
-/// Why a provider may not be told what the request says, if it may not.
-fn withheld(remote: bool, request: &Request, pieces: &[Piece], facts: &[String]) -> Option<String> {
+/// Why a provider may not be told what the request says, if it may not: one outside the house, or one that `follows` instructions.
+fn withheld(
+    remote: bool,
+    follows: bool,
+    request: &Request,
+    pieces: &[Piece],
+    facts: &[String],
+) -> Option<String> {
     let viewer = &request.viewer;
     if remote && !viewer.fields.is_empty() && !viewer.may_be_sent {
         return Some(format!(
@@ -553,7 +562,7 @@ fn withheld(remote: bool, request: &Request, pieces: &[Piece], facts: &[String])
     }
     let found = injection(pieces, facts)?;
     // A grammar follows no instructions; who does is told none by a viewer.
-    remote.then(|| format!("a value of the viewer's data holds {found}"))
+    (remote || follows).then(|| format!("a value of the viewer's data holds {found}"))
 }
 
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.

@@ -124,6 +124,17 @@ impl GenerateError {
         }
     }
 
+    /// Whether the request itself asks for what nobody could make; otherwise others might have made it.
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            GenerateError::Invalid(_) => true,
+            GenerateError::AllFailed { reasons, .. } => {
+                !reasons.is_empty() && reasons.iter().all(GenerateError::is_invalid)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether asking the same again later may succeed.
     pub fn is_passing(&self) -> bool {
         match self {

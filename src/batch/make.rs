@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::bytes_in;
 use super::sweep::sweep_tree;
 use crate::output::Output;
 use crate::renderer::render::Observer;
@@ -44,7 +45,12 @@ pub(super) fn make(
     let written = output.write(engine, video, &prepared, target, observer)?;
     Ok(Made {
         seconds: video.duration().as_seconds(),
-        bytes: written.bytes,
+        // All that is in a folder counts, so that a later run finds it as it is now.
+        bytes: if output.format().is_folder() {
+            bytes_in(target).unwrap_or(written.bytes)
+        } else {
+            written.bytes
+        },
         segments_new: written.segments_new,
         segments_reused: written.segments_reused,
         warnings: prepared.warnings.iter().map(ToString::to_string).chain(written.notes).collect(),

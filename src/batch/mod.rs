@@ -356,6 +356,9 @@ impl Batch<'_> {
             Ok(named) => named,
             Err(reason) => return Work::Faulty(reason),
         };
+        if self.target_name(&name).eq_ignore_ascii_case(RESULTS) {
+            return Work::Faulty(format!("its name would be that of the table of results, {RESULTS}"));
+        }
         if self.names.may_collide()
             && let Some(owner) = owners.claim(&name, number)
         {
@@ -477,7 +480,10 @@ fn is_fatal_to_generate(error: &GenerateError) -> bool {
 /// Whether the file system refused this one name and may well accept another.
 fn is_of_one_file(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
-    matches!(error.kind(), K::IsADirectory | K::AlreadyExists | K::DirectoryNotEmpty | K::InvalidFilename)
+    matches!(
+        error.kind(),
+        K::IsADirectory | K::NotADirectory | K::AlreadyExists | K::DirectoryNotEmpty | K::InvalidFilename
+    )
 }
 
 fn io(operation: String, source: std::io::Error) -> Error {

@@ -22,6 +22,11 @@ pub(super) fn show(
             films.join(", ")
         )));
     }
+    let idle = output.idle(format);
+    if !idle.is_empty() {
+        let message = format!("{}: goes with another --format than {}", idle.join(", "), format.as_str());
+        return Err(Stop::Usage(message));
+    }
     let output = Output::resolve(output.options(format))?;
     output.notes.iter().for_each(|note| plainly("warning", note));
     let engine = source.generators.engine()?.with_stores(store::open(options, &plainly));

@@ -53,6 +53,9 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
     }
     let line = check_text(line, copy.text.max_chars)?;
     let line = unquoted(&line);
+    if line.trim().is_empty() {
+        return Err("there are no words in it".to_owned());
+    }
     if line.contains("**") || line.starts_with(['#', '*', '>']) || line.contains("](") {
         return Err("it holds the marks of a formatted text".to_owned());
     }

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use vignette_templates::blob::Digest;
 use vignette_templates::generate::{Cost, TextRequest};
 
 use super::client::{Client, Expected, JSON};
@@ -94,8 +95,8 @@ impl Chat {
         let mut body = json!({
             "model": self.options.model,
             "messages": [{ "role": "system", "content": system }, { "role": "user", "content": user }],
-            // Servers read it as a signed number of 32 bits at least.
-            "seed": context.seed & 0x7fff_ffff,
+            // Made of what is sent anyway: the request's own seed may be made of a viewer's data.
+            "seed": seed_of(&system, &user),
             "response_format": {
                 "type": "json_schema",
                 "json_schema": { "name": "copy", "strict": true, "schema": schema },
@@ -145,10 +146,12 @@ impl TextProvider for Chat {
             .post("/chat/completions", &body, most, &expected, context, |bytes| {
                 let answer: Completion = serde_json::from_slice(bytes)
                     .map_err(|_| "it is not the JSON of a chat completion".to_owned())?;
-                let took = match &answer.usage {
-                    Some(usage) => Cost {
-                        tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
-                        micros: price.of(usage.prompt_tokens, usage.completion_tokens),
+                let usage = answer.usage.as_ref();
+                let told = usage.and_then(|usage| usage.prompt_tokens.zip(usage.completion_tokens));
+                let took = match told {
+                    Some((read, written)) => Cost {
+                        tokens: read.saturating_add(written),
+                        micros: price.of(read, written),
                         ..Cost::default()
                     },
                     // Who does not say what it took has taken all it could.
@@ -201,9 +204,15 @@ struct Message {
 #[derive(Deserialize)]
 struct Tokens {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Option<u64>,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Option<u64>,
+}
+
+/// A seed that tells nothing but the messages themselves. Servers read it as a signed number of 32 bits at least.
+fn seed_of(system: &str, user: &str) -> u32 {
+    let digest = Digest::of(format!("{system}\0{user}").as_bytes());
+    u32::from_le_bytes([digest.0[0], digest.0[1], digest.0[2], digest.0[3]]) & 0x7fff_ffff
 }
 
 /// The lines of an answer.

@@ -376,7 +376,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     // `Sun, 06 Nov 1994 08:49:37 GMT`
     let mut words = value.split_once(", ")?.1.split(' ');
-    let day: u64 = words.next()?.parse().ok()?;
+    let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = words.next()?;

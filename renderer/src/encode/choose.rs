@@ -302,7 +302,8 @@ impl EncoderId {
             let factory = gst::ElementFactory::find(self.element())?;
             let mut form =
                 factory.plugin().map(|plugin| plugin.version().to_string()).unwrap_or_default().into_bytes();
-            let made = sample(self, [128, 64], 8).ok()?;
+            let size = if self.is_hardware() { [640, 368] } else { [128, 64] };
+            let made = sample(self, size, 8).ok()?;
             form.extend(made.to_bytes());
             Some(Digest::of(&form))
         })

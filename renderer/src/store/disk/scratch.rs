@@ -20,7 +20,8 @@ pub(super) struct Temporary {
 }
 
 /// A file that nobody has locked may be so new that its writer has not come to lock it.
-const ABANDONED_UNLOCKED: Duration = Duration::from_secs(60);
+/// One that is removed too early costs its writer nothing but the keeping of that entry.
+const ABANDONED_UNLOCKED: Duration = Duration::from_secs(2);
 
 /// Where files cannot be locked, age alone tells.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
