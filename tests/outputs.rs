@@ -201,7 +201,7 @@ fn what_does_not_go_together_is_wrong_usage() {
     for (name, more, word) in [
         ("a.webm", &["--codec", "h264"][..], "vp9"),
         ("a.mp4", &["--from", "1s"], "--from"),
-        ("hls/master.m3u8", &["--codec", "h265", "--ladder", "32"], "48 pixels"),
+        ("hls/master.m3u8", &["--codec", "h265", "--ladder", "32"], "64 pixels"),
         ("a.gif", &["--ladder", "90"], "--ladder"),
         ("a.gif", &["--from", "3s", "--to", "2s"], "end after it begins"),
         ("a.mp4", &["--codec", "mpeg2"], "av1"),

@@ -182,11 +182,11 @@ impl EncoderId {
         }
     }
 
-    /// The shorter side of the smallest picture that it takes, in pixels. x265 3.5 writes beyond its memory when a picture is 32 pixels
-    /// high, the half of its largest block.
+    /// The shorter side of the smallest picture that it takes, in pixels. x265 3.5 now and then writes beyond its memory when a picture is
+    /// smaller than its largest block of 64 x 64.
     pub fn least_side(self) -> u32 {
         match self {
-            EncoderId::X265 => 48,
+            EncoderId::X265 => 64,
             // Devices know no smaller pictures than these.
             encoder if encoder.is_hardware() => 144,
             _ => 2,

@@ -396,7 +396,7 @@ mod tests {
     fn profile(encoder: EncoderId) -> VideoProfile {
         VideoProfile {
             width: 66,
-            height: 50,
+            height: 66,
             frame_rate: FrameRate::new(30000, 1001).unwrap(),
             quality: VideoProfile::DEFAULT_QUALITY,
             encoder,
@@ -445,10 +445,10 @@ mod tests {
 
     #[test]
     fn pictures_that_would_crash_an_encoder_never_reach_it() {
-        let small = VideoProfile { width: 96, height: 32, ..profile(EncoderId::X265) };
+        let small = VideoProfile { width: 96, height: 62, ..profile(EncoderId::X265) };
         let refused = SegmentEncoder::start(small).map(|_| ());
-        assert!(matches!(refused, Err(EncodeError::TooSmall { least: 48, .. })), "{refused:?}");
-        let least = VideoProfile { width: 48, height: 48, ..profile(EncoderId::X265) };
+        assert!(matches!(refused, Err(EncodeError::TooSmall { least: 64, .. })), "{refused:?}");
+        let least = VideoProfile { width: 64, height: 64, ..profile(EncoderId::X265) };
         assert_eq!(encode_as(least, 30).units.len(), 30);
     }
 
@@ -541,7 +541,7 @@ mod tests {
     fn planned_names_are_those_of_what_is_encoded() {
         for id in ENCODERS {
             for (width, height, num, den) in [
-                (66, 50, 30, 1),
+                (66, 66, 30, 1),
                 (426, 240, 25, 1),
                 (854, 480, 30000, 1001),
                 (1280, 720, 60, 1),

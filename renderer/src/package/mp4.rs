@@ -502,7 +502,7 @@ mod tests {
     fn profile(encoder: EncoderId) -> VideoProfile {
         VideoProfile {
             width: 64,
-            height: 48,
+            height: 64,
             frame_rate: FrameRate::new(30, 1).unwrap(),
             quality: 23,
             encoder,
