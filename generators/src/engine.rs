@@ -22,7 +22,7 @@ use crate::kept::{self, Keep};
 use crate::provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
-use crate::voice::{EspeakNg, Flite, check_speech};
+use crate::voice::{EspeakNg, Flite, Hibari, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
 const KEY_VERSION: u32 = 1;
@@ -121,8 +121,8 @@ impl Engine {
         }
     }
 
-    /// The engine that needs neither account nor network: phrase grammars, `flite` and then `espeak-ng`,
-    /// procedural art.
+    /// The engine that needs neither account nor network: phrase grammars, `hibari` where its model is installed, else
+    /// `flite` and then `espeak-ng`, procedural art.
     pub fn offline() -> Self {
         Engine::offline_with(Options::default())
     }
@@ -131,7 +131,11 @@ impl Engine {
     pub fn offline_with(options: Options) -> Self {
         Engine::new(options)
             .with_text(vec![Arc::new(Grammar)])
-            .with_voice(vec![Arc::new(Flite::default()), Arc::new(EspeakNg::default())])
+            .with_voice(vec![
+                Arc::new(Hibari::default()),
+                Arc::new(Flite::default()),
+                Arc::new(EspeakNg::default()),
+            ])
             .with_image(vec![Arc::new(Procedural)])
     }
 

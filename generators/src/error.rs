@@ -29,6 +29,14 @@ pub enum GenerateError {
         /// The Debian package that holds it.
         package: String,
     },
+    /// A model that a provider runs is not there.
+    #[error("{provider}: the model is not installed; install it with `vignette models install {model}`")]
+    ModelMissing {
+        /// The provider that needs it.
+        provider: String,
+        /// The model's name.
+        model: String,
+    },
     /// The provider does not speak or write this language, and does not guess.
     #[error("{provider}: no voice for language {locale:?}; {remedy}")]
     Language {
@@ -116,6 +124,7 @@ impl GenerateError {
             GenerateError::AllFailed { reasons, .. } => reasons.iter().any(GenerateError::is_input_fault),
             GenerateError::Off { .. }
             | GenerateError::NotInstalled { .. }
+            | GenerateError::ModelMissing { .. }
             | GenerateError::Deadline { .. }
             | GenerateError::Withheld { .. }
             | GenerateError::Limit { .. }
@@ -145,6 +154,7 @@ impl GenerateError {
             GenerateError::AllFailed { reasons, .. } => reasons.iter().any(GenerateError::is_passing),
             GenerateError::Off { .. }
             | GenerateError::NotInstalled { .. }
+            | GenerateError::ModelMissing { .. }
             | GenerateError::Language { .. }
             | GenerateError::Invalid(_)
             | GenerateError::Rejected { .. }

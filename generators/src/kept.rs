@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vignette_templates::blob::{Blob, Digest};
-use vignette_templates::generate::{Generated, GeneratedValue, Provenance, SpokenWord, Voice};
+use vignette_templates::generate::{Generated, GeneratedValue, Provenance, SpokenPhoneme, SpokenWord, Voice};
 use vignette_templates::time::Time;
 
 /// Keeps generated values by name beyond the process. Trouble with it must not keep a value from being generated, so that neither
@@ -26,7 +26,12 @@ struct Head {
 #[derive(Serialize, Deserialize)]
 enum Value {
     Text(String),
-    Voice { duration: Time, words: Vec<SpokenWord> },
+    Voice {
+        duration: Time,
+        words: Vec<SpokenWord>,
+        #[serde(default)]
+        phonemes: Vec<SpokenPhoneme>,
+    },
     Image,
 }
 
@@ -37,7 +42,8 @@ pub(crate) fn to_bytes(generated: &Generated) -> Option<Vec<u8>> {
     let (value, blob) = match &generated.value {
         GeneratedValue::Text(text) => (Value::Text(text.clone()), None),
         GeneratedValue::Voice(voice) => {
-            (Value::Voice { duration: voice.duration, words: voice.words.clone() }, Some(&voice.audio))
+            let (words, phonemes) = (voice.words.clone(), voice.phonemes.clone());
+            (Value::Voice { duration: voice.duration, words, phonemes }, Some(&voice.audio))
         }
         GeneratedValue::Image(blob) => (Value::Image, Some(blob)),
     };
@@ -57,7 +63,9 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Generated> {
     let blob = || Blob::new(rest.to_vec());
     let value = match head.value {
         Value::Text(text) => GeneratedValue::Text(text),
-        Value::Voice { duration, words } => GeneratedValue::Voice(Voice { audio: blob(), duration, words }),
+        Value::Voice { duration, words, phonemes } => {
+            GeneratedValue::Voice(Voice { audio: blob(), duration, words, phonemes })
+        }
         Value::Image => GeneratedValue::Image(blob()),
     };
     Some(Generated { value, provenance: head.provenance })
@@ -81,8 +89,14 @@ mod tests {
             ..Provenance::default()
         };
         let words = vec![SpokenWord { text: "Hello,".into(), start: Time::ZERO, end: Time::from_seconds(1) }];
-        let voice =
-            Voice { audio: Blob::new(vec![1, 2, 3]), duration: Time::from_seconds(1), words: words.clone() };
+        let phonemes =
+            vec![SpokenPhoneme { phoneme: "h".into(), start: Time::ZERO, end: Time::from_seconds(1) }];
+        let voice = Voice {
+            audio: Blob::new(vec![1, 2, 3]),
+            duration: Time::from_seconds(1),
+            words: words.clone(),
+            phonemes: phonemes.clone(),
+        };
         for value in [
             GeneratedValue::Text("a line".into()),
             GeneratedValue::Voice(voice),
@@ -96,7 +110,7 @@ mod tests {
                 (GeneratedValue::Text(a), GeneratedValue::Text(b)) => assert_eq!(a, b),
                 (GeneratedValue::Voice(a), GeneratedValue::Voice(b)) => {
                     assert_eq!((a.audio.bytes(), a.duration), (b.audio.bytes(), b.duration));
-                    assert_eq!(b.words, words);
+                    assert_eq!((b.words, b.phonemes), (words.clone(), phonemes.clone()));
                 }
                 (GeneratedValue::Image(a), GeneratedValue::Image(b)) => assert_eq!(a.bytes(), b.bytes()),
                 (a, b) => panic!("{a:?} became {b:?}"),

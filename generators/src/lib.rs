@@ -8,8 +8,9 @@
 //! [`Engine`] answers each with a [`Generated`](vignette_templates::generate::Generated), trying its
 //! providers in order, each under a deadline, and never asking twice for the same thing.
 //! [`Engine::offline`] needs no account and no network: copy comes from weighted phrase grammars
-//! ([`Grammar`]), speech from the programs `flite` ([`Flite`]) and `espeak-ng` ([`EspeakNg`]), and pictures
-//! from seeded procedural art ([`Procedural`]). [`Settings`] choose other providers, hosted or local, by a file.
+//! ([`Grammar`]), speech from the neural voice `hibari` where it is installed ([`Hibari`], [`Models`]) and else from the
+//! programs `flite` ([`Flite`]) and `espeak-ng` ([`EspeakNg`]), and pictures from seeded procedural art ([`Procedural`]).
+//! [`Settings`] choose other providers, hosted or local, by a file.
 //!
 //! What providers outside this machine are told and may cost is bounded before they are asked, what they answer is judged before
 //! it is shown, and none of it can hold up or break a video: see [`Engine::explain`], [`Usage`] and
@@ -26,9 +27,11 @@ mod gate;
 mod guard;
 mod image;
 mod kept;
+pub mod models;
 mod provider;
 mod random;
 mod remote;
+mod runtime;
 mod text;
 mod voice;
 
@@ -40,6 +43,7 @@ pub use gate::{Bounds, Usage};
 pub use guard::WordLists;
 pub use image::Procedural;
 pub use kept::Keep;
+pub use models::Models;
 pub use provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
 pub use text::{Grammar, variants};
-pub use voice::{EspeakNg, Flite};
+pub use voice::{Coverage, EspeakNg, Flite, Hibari};

@@ -1,21 +1,25 @@
-//! Speech from programs that are installed with the system's package manager.
+//! Speech: from a neural network in this process, and from programs that are installed with the system's package manager.
 //!
-//! A provider runs its program as a child process without a shell. What is spoken goes in by standard input: on
-//! a command line every user of the machine could read it.
+//! A provider of the second kind runs its program as a child process without a shell. What is spoken goes in by standard
+//! input: on a command line every user of the machine could read it.
 
 mod align;
+mod english;
 mod espeak;
 mod flite;
+mod hibari;
+mod names;
 mod outside;
 mod process;
 mod wav;
 
 pub use espeak::EspeakNg;
 pub use flite::Flite;
+pub use hibari::{Coverage, Hibari};
 pub(crate) use outside::from_outside;
 
 use vignette_templates::blob::Blob;
-use vignette_templates::generate::{SpokenWord, Voice, VoiceRequest};
+use vignette_templates::generate::{SpokenPhoneme, SpokenWord, Voice, VoiceRequest};
 use vignette_templates::time::Time;
 
 use crate::error::GenerateError;
@@ -87,6 +91,17 @@ fn finish(
     times: &[(usize, usize)],
     provider: &str,
 ) -> Result<Voice, GenerateError> {
+    finish_with(sound, words, times, &[], provider)
+}
+
+/// [`finish`] with the phonemes, each with its samples, ascending.
+fn finish_with(
+    sound: &Sound,
+    words: &[String],
+    times: &[(usize, usize)],
+    phonemes: &[(char, usize, usize)],
+    provider: &str,
+) -> Result<Voice, GenerateError> {
     let rejected =
         |reason: &str| GenerateError::Rejected { provider: provider.to_owned(), reason: reason.to_owned() };
     let (first, last) = sound.sounding().ok_or_else(|| rejected("the speech is silent"))?;
@@ -101,10 +116,19 @@ fn finish(
         .zip(times)
         .map(|(word, (from, to))| SpokenWord { text: word.clone(), start: at(*from), end: at(*to) })
         .collect();
+    let phonemes = phonemes
+        .iter()
+        .map(|(phoneme, from, to)| SpokenPhoneme {
+            phoneme: phoneme.to_string(),
+            start: at(*from),
+            end: at(*to),
+        })
+        .collect();
     Ok(Voice {
         duration: Time::from_samples(kept.samples.len() as u64, kept.rate),
         audio: Blob::new(kept.to_wav()),
         words,
+        phonemes,
     })
 }
 

@@ -346,7 +346,10 @@ fn speech_is_checked() {
             &format!("voice = \"nova\"\nretries = 0\ndeadline = \"{deadline}\""),
         );
         let request = asked(
-            RequestKind::Voice(VoiceRequest { say: "Hello Maria, welcome.".into(), voice: None, speed: 1.0 }),
+            RequestKind::Voice(VoiceRequest {
+                say: "Hello Maria, welcome.".into(),
+                ..VoiceRequest::default()
+            }),
             "Maria",
         );
         match (engine.generate_one(&request), reason) {

@@ -1,5 +1,7 @@
 //! The driver: from a filled video to a finished file. The one place that owns threads.
 
+mod desk;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -28,6 +30,8 @@ use crate::scale::Scaler;
 use crate::segment::EncodedSegment;
 use crate::store::{Lookup, Vault, Waiting};
 use crate::text::FontLibrary;
+
+pub use self::desk::Desk;
 
 /// How to render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

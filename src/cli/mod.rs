@@ -1,4 +1,4 @@
-//! `vignette`: new, check, schema, fill, still, plan, render, batch, forecast, store.
+//! `vignette`: new, check, schema, fill, still, plan, render, batch, forecast, models, voice, store, serve.
 
 mod args;
 mod batch;
@@ -6,10 +6,12 @@ mod copy;
 mod data;
 mod forecast;
 mod generators;
+mod models;
 mod new;
 mod output;
 mod plan;
 mod report;
+mod serve;
 mod store;
 
 use std::io::{self, IsTerminal, Write};
@@ -124,6 +126,8 @@ fn execute(command: Command) -> Result<(), Stop> {
         }
         Command::Still { source, at, out } => still(&source, &at, &out),
         Command::Plan { source, output, json, store } => plan::show(&source, &output, json, &store),
+        Command::Models { action, json } => models::run(action.as_ref(), json),
+        Command::Voice { action } => models::voice(&action),
         Command::Store { action, store } => store::run(&store, &action),
         Command::Render { source, out, output, progress, captions, store } => {
             let format = output::format(&out, output.format)?;
@@ -139,6 +143,7 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Batch(arguments) => batch::run(arguments),
         Command::Copy { action } => copy::run(&action),
         Command::Forecast(arguments) => forecast::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
     }
 }
 

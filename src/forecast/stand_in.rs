@@ -67,5 +67,6 @@ fn estimated(request: &VoiceRequest) -> Voice {
         audio: SILENCE.get_or_init(|| Blob::new(&b"a forecast's silence"[..])).clone(),
         duration: silence::estimated(request),
         words: Vec::new(),
+        phonemes: Vec::new(),
     }
 }

@@ -100,6 +100,16 @@ pub struct VoiceRequest {
     pub voice: Option<String>,
     /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
     pub speed: f64,
+    /// How words are said that a voice may not know, as [`crate::pronunciation`] reads it; by the word, in any case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lexicon: BTreeMap<String, String>,
+}
+
+impl Default for VoiceRequest {
+    /// Nothing to say, in the provider's own voice at its own speed.
+    fn default() -> Self {
+        VoiceRequest { say: String::new(), voice: None, speed: 1.0, lexicon: BTreeMap::new() }
+    }
 }
 
 /// Asks for a picture.
@@ -149,6 +159,8 @@ pub struct Voice {
     pub duration: Time,
     /// The words that are spoken and when, in order; empty when the provider does not know.
     pub words: Vec<SpokenWord>,
+    /// The phonemes that are spoken and when, in order; empty when the provider does not know.
+    pub phonemes: Vec<SpokenPhoneme>,
 }
 
 /// A word and the time at which it sounds, from the start of its clip.
@@ -156,6 +168,17 @@ pub struct Voice {
 pub struct SpokenWord {
     /// The word as written, with its punctuation.
     pub text: String,
+    /// When it starts.
+    pub start: Time,
+    /// When it ends.
+    pub end: Time,
+}
+
+/// A phoneme and the time at which it sounds, from the start of its clip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpokenPhoneme {
+    /// The phoneme in the voice's own notation.
+    pub phoneme: String,
     /// When it starts.
     pub start: Time,
     /// When it ends.

@@ -21,6 +21,7 @@ pub mod fault;
 pub mod fill;
 pub mod generate;
 pub mod package;
+pub mod pronunciation;
 pub mod source;
 pub mod template;
 pub mod time;

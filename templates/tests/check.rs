@@ -318,6 +318,12 @@ fn faults_of_the_whole() {
             "the voice `narration` has no text here\n  hint: `narration.duration` is its length in seconds",
         ),
         (
+            "a sound that no voice has",
+            "speed: 1.1 }",
+            "lexicon: [{ word: Siobhan, say: /№/ }] }",
+            "generate.narration.voice.lexicon[0].say: `№` is no phoneme that an English voice has",
+        ),
+        (
             "unknown words",
             "greeting: \"{{t.hello}}",
             "greeting: \"{{t.helo}}",

@@ -205,6 +205,32 @@ fn a_rendition_has_its_own_size_and_overrides() {
 }
 
 #[test]
+fn names_are_said_as_the_audience_says() {
+    let lexicon =
+        "lexicon: [{ word: \"{{first_name}}\", say: \"{{plan}}\" }, { word: Vignette, say: vin-YET }] }";
+    let template = open(&EVERYTHING.replace("speed: 1.1 }", lexicon));
+    let asked = |name: &str, plan: &str| {
+        let data = template.data("maria", json!({ "first_name": name, "plan": plan })).unwrap();
+        let answers = BTreeMap::from([("hook".to_owned(), text("Good day!"))]);
+        ask(&template, &data, &answers)
+    };
+    let lexicon = |name: &str, plan: &str| {
+        let requests = asked(name, plan).unwrap();
+        let RequestKind::Voice(narration) = &requests[0].kind else { panic!() };
+        narration.lexicon.clone()
+    };
+    let own = ("Vignette".to_owned(), "vin-YET".to_owned());
+    assert_eq!(
+        lexicon("Maria", "pro"),
+        BTreeMap::from([("Maria".to_owned(), "pro".to_owned()), own.clone()])
+    );
+    // What is empty for a viewer says nothing.
+    assert_eq!(lexicon("", "pro"), BTreeMap::from([own]));
+    let message = asked("Mary Jane", "pro").unwrap_err().to_string();
+    assert!(message.contains("2 words are to be said, and 1 pronunciations are given"), "{message}");
+}
+
+#[test]
 fn another_viewer_sees_another_video() {
     let template = open(EVERYTHING);
     let data = json!({ "first_name": "محمد", "plan": "basic", "language": "ar-EG" });

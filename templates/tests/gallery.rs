@@ -16,6 +16,7 @@ fn answer(kind: &RequestKind) -> GeneratedValue {
             audio: Blob::new(&b"RIFF\0\0\0\0WAVE"[..]),
             duration: Time::from_ticks(Time::TICKS_PER_SECOND * 7 / 100 * voice.say.chars().count() as i64),
             words: Vec::new(),
+            phonemes: Vec::new(),
         }),
         RequestKind::Image(_) => GeneratedValue::Image(Blob::new(&b"\x89PNG\r\n\x1a\n"[..])),
     }

@@ -30,6 +30,7 @@ fn every_record_has_the_fields_that_it_publishes() {
         ("TextGenerator", generate::TextGenerator::FIELDS),
         ("Phrase", generate::Phrase::FIELDS),
         ("VoiceGenerator", generate::VoiceGenerator::FIELDS),
+        ("SaidAs", generate::SaidAs::FIELDS),
         ("ImageGenerator", generate::ImageGenerator::FIELDS),
         ("Layer", layer::Layer::FIELDS),
         ("Override", layer::Override::FIELDS),

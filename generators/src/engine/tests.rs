@@ -171,7 +171,7 @@ fn memory_is_bounded() {
 #[test]
 fn what_is_off_says_what_to_do() {
     let engine = Engine::offline().without(Kind::Voice).without(Kind::Image).without(Kind::Text);
-    let voice = RequestKind::Voice(VoiceRequest { say: "Hello".into(), voice: None, speed: 1.0 });
+    let voice = RequestKind::Voice(VoiceRequest { say: "Hello".into(), ..Default::default() });
     let image = RequestKind::Image(ImageRequest { width: 8, height: 8, ..ImageRequest::default() });
     for (name, kind, expected) in
         [("narration", voice, "apt install flite espeak-ng"), ("backdrop", image, "`procedural`")]
@@ -190,7 +190,7 @@ fn missing_voices_name_every_package() {
         Arc::new(Flite::at("/nowhere/flite")),
         Arc::new(EspeakNg::at("/nowhere/espeak-ng")),
     ]);
-    let kind = RequestKind::Voice(VoiceRequest { say: "Hello Maria".into(), voice: None, speed: 1.0 });
+    let kind = RequestKind::Voice(VoiceRequest { say: "Hello Maria".into(), ..Default::default() });
     let request = asked("narration", "en", 0, kind);
     let message = engine.generate_one(&request).unwrap_err().to_string();
     assert!(
@@ -209,8 +209,8 @@ fn offline_serves_all_three() {
             max_chars: 40,
             ..TextRequest::default()
         }),
-        RequestKind::Voice(VoiceRequest { say: "Welcome, Maria!".into(), voice: None, speed: 1.0 }),
-        RequestKind::Voice(VoiceRequest { say: "Willkommen!".into(), voice: None, speed: 1.0 }),
+        RequestKind::Voice(VoiceRequest { say: "Welcome, Maria!".into(), ..Default::default() }),
+        RequestKind::Voice(VoiceRequest { say: "Willkommen!".into(), ..Default::default() }),
         RequestKind::Image(ImageRequest {
             prompt: "calm waves".into(),
             width: 64,

@@ -238,7 +238,7 @@ fn voice_of(request: &VoiceRequest, locale: &str) -> Result<String, GenerateErro
     let Some(wanted) = request.voice.as_deref() else { return Ok(language.to_owned()) };
     const VARIANTS: [&str; 12] = ["f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7"];
     let variant = match wanted {
-        "female" | "slt" => "f3",
+        "female" | "slt" | "heart" => "f3",
         "male" => return Ok(language.to_owned()),
         other if flite::VOICES.iter().any(|(name, _)| *name == other) => return Ok(language.to_owned()),
         other => VARIANTS.into_iter().find(|variant| *variant == other).ok_or_else(|| {
@@ -344,7 +344,8 @@ mod tests {
     #[test]
     fn voices_find_their_variant() {
         let with = |voice: &str| {
-            let request = VoiceRequest { say: String::new(), voice: Some(voice.to_owned()), speed: 1.0 };
+            let request =
+                VoiceRequest { say: String::new(), voice: Some(voice.to_owned()), ..Default::default() };
             voice_of(&request, "de").map_err(|error| error.to_string())
         };
         assert_eq!(with("female").as_deref(), Ok("de+f3"));

@@ -30,7 +30,7 @@ impl Default for Flite {
 }
 
 /// Names that a template may use, and the program's names.
-pub(super) const VOICES: [(&str, &str); 7] = [
+pub(super) const VOICES: [(&str, &str); 8] = [
     ("slt", "slt"),
     ("rms", "rms"),
     ("awb", "awb"),
@@ -38,6 +38,8 @@ pub(super) const VOICES: [(&str, &str); 7] = [
     ("kal", "kal"),
     ("female", "slt"),
     ("male", "rms"),
+    // The voice of `hibari`, for which this one stands in.
+    ("heart", "slt"),
 ];
 
 impl Flite {
@@ -193,7 +195,7 @@ fn to_ascii(word: &str) -> Result<String, GenerateError> {
 }
 
 /// Latin letters as English writes them.
-fn fold(c: char) -> Option<&'static str> {
+pub(super) fn fold(c: char) -> Option<&'static str> {
     const TABLE: [(&str, &str); 36] = [
         ("ÀÁÂÃÅĀĂĄ", "A"),
         ("àáâãåāăą", "a"),

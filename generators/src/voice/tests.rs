@@ -10,7 +10,7 @@ fn context(locale: &str) -> Context {
 }
 
 fn say(text: &str) -> VoiceRequest {
-    VoiceRequest { say: text.to_owned(), voice: None, speed: 1.0 }
+    VoiceRequest { say: text.to_owned(), ..Default::default() }
 }
 
 /// The programs are installed wherever this is built; where one is not, these tests fail and say which.
@@ -192,7 +192,7 @@ fn implausible_speech_is_refused() {
     let voice = |samples: Vec<i16>| {
         let sound = Sound { rate: 16_000, samples };
         let duration = Time::from_samples(sound.samples.len() as u64, sound.rate);
-        Voice { audio: Blob::new(sound.to_wav()), duration, words: Vec::new() }
+        Voice { audio: Blob::new(sound.to_wav()), duration, words: Vec::new(), phonemes: Vec::new() }
     };
     let loud =
         |seconds: usize| (0..16_000 * seconds).map(|n| if n % 40 < 20 { 9_000 } else { -9_000 }).collect();

@@ -352,6 +352,16 @@ impl Checker<'_> {
             }
         }
         for (_, _, generator) in &self.document.generate.entries {
+            let entries =
+                generator.voice.as_ref().and_then(|voice| voice.lexicon.as_deref()).unwrap_or_default();
+            for entry in entries {
+                // What comes from the viewer's data is looked at once they are known.
+                if let Some(say) = entry.say.plain()
+                    && let Err(reason) = crate::pronunciation::phonemes(&say.0)
+                {
+                    self.faults.push(Fault::new(&entry.say.at, reason).found(&say.0));
+                }
+            }
             let fallback = generator.image.as_ref().and_then(|image| image.fallback.as_ref());
             let Some(Fixed { at, value }) = fallback else { continue };
             if let Err((message, found, hint)) = file(self.world, AssetKind::Image, &value.0) {

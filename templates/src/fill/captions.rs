@@ -234,6 +234,7 @@ mod tests {
             audio: Blob::new(&b"RIFF"[..]),
             duration: Time::from_seconds(seconds),
             words: words.collect(),
+            phonemes: Vec::new(),
         }
     }
 

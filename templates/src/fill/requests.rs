@@ -11,8 +11,9 @@ use crate::generate::{
     GeneratedValue, ImageRequest, Phrase, Piece, Provenance, Request, RequestKind, TextRequest, Viewer,
     VoiceRequest,
 };
+use crate::pronunciation;
 use crate::template::generate::{
-    Generator, ImageGenerator, Phrase as WrittenPhrase, TextGenerator, VoiceGenerator,
+    Generator, ImageGenerator, Phrase as WrittenPhrase, SaidAs, TextGenerator, VoiceGenerator,
 };
 use crate::template::layer::Repeat;
 use crate::template::read::{Either, Read, Visit};
@@ -217,7 +218,28 @@ impl Filler<'_> {
             say: self.get(&voice.say)?.0,
             voice: self.opt(&voice.voice).map(|Label(name)| name),
             speed: self.opt(&voice.speed).map_or(1.0, |speed| speed.0),
+            lexicon: self.lexicon(voice.lexicon.as_deref().unwrap_or_default())?,
         })
+    }
+
+    /// How the words are said that are not empty for this viewer; `None` after a fault.
+    fn lexicon(&mut self, entries: &[SaidAs]) -> Option<BTreeMap<String, String>> {
+        let mut lexicon = BTreeMap::new();
+        for entry in entries {
+            let (word, say) = (self.get(&entry.word)?.0, self.get(&entry.say)?.0);
+            let (word, say) = (word.trim(), say.trim());
+            if word.is_empty() || say.is_empty() {
+                continue;
+            }
+            match pronunciation::of_words(word, say) {
+                Ok(pairs) => lexicon.extend(pairs),
+                Err(reason) => {
+                    self.faults.push(Fault::new(&entry.say.at, reason));
+                    return None;
+                }
+            }
+        }
+        Some(lexicon)
     }
 
     fn image_request(&mut self, image: &ImageGenerator) -> Option<ImageRequest> {

@@ -61,10 +61,22 @@ record! {
         pub voice: Option<Written<Label>>,
         /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
         pub speed: Option<Written<Speed>>,
+        /// How words are said that a voice may not know.
+        pub lexicon: Option<Vec<SaidAs>>,
         /// Decides every random choice. Default: everything that is asked for.
         pub seed: Option<Written<Text>>,
         /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
         pub send_personal: Option<Fixed<Flag>>,
+    }
+}
+
+record! {
+    /// How a word is said. An entry with an empty field counts for nothing.
+    pub struct SaidAs called "how a word is said" {
+        /// The word as the text has it, in any case; several words are matched one by one.
+        pub word: Written<Text>,
+        /// A respelling, `shi-VAWN`, or phonemes, `/ʃɪˈvɔːn/`; as many words as `word` has.
+        pub say: Written<Text>,
     }
 }
 

@@ -76,6 +76,7 @@ pub fn voice(milliseconds: i64, words: &[(&str, i64, i64)]) -> Generated {
         audio: Blob::new(&b"RIFF\0\0\0\0WAVE"[..]),
         duration: time(milliseconds),
         words: words.collect(),
+        phonemes: Vec::new(),
     };
     Generated { value: GeneratedValue::Voice(voice), provenance: provenance() }
 }

@@ -1,0 +1,224 @@
+//! The neural voice is understood, and says its words when it says it does: an independent recogniser listens.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use vignette_generators::models::{Models, Origin};
+use vignette_generators::{Context, Hibari, VoiceProvider};
+use vignette_templates::generate::{Voice, VoiceRequest};
+
+/// Wrong words of a hundred, names aside.
+const MOST_WRONG: f64 = 0.15;
+/// Seconds between a word's start and where the recogniser hears it. It finds starts by where its attention moves, gives the
+/// silence before a word to that word, and writes *$25* for *twenty-five dollars*, so that the word after it begins where
+/// *dollars* does: one in five may be further off, none by more than [`FURTHEST`].
+const TOLERANCE: f64 = 0.2;
+const FURTHEST: f64 = 0.6;
+
+#[derive(Deserialize)]
+struct Heard {
+    words: Vec<(String, f64, f64)>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn voice() -> Hibari {
+    let models = Models::at(root().join(".cache/models"));
+    models
+        .install("hibari", &Origin::Path(root().join(".cache/wheels")), &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
+    Hibari::with(models)
+}
+
+fn spoken(voice: &Hibari, say: &str) -> Voice {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let context = Context { name: "test".into(), locale: "en-US".into(), seed: 1, deadline };
+    let request = VoiceRequest { say: say.to_owned(), ..Default::default() };
+    voice.generate(&request, &context).unwrap()
+}
+
+fn listen(files: &[PathBuf]) -> Vec<Heard> {
+    let python = root().join(".cache/speech/bin/python");
+    assert!(python.is_file(), "the recogniser is not installed; run scripts/setup.sh --tests");
+    let output =
+        Command::new(python).arg(root().join("tests/speech/recognise.py")).args(files).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The words as both sides are compared: small letters, no punctuation, numbers as the recogniser writes them.
+fn normal(word: &str) -> Vec<String> {
+    const WRITTEN: [(&str, &str); 14] = [
+        ("1", "one"),
+        ("2", "two"),
+        ("3", "three"),
+        ("4", "four"),
+        ("5", "five"),
+        ("6", "six"),
+        ("7", "seven"),
+        ("8", "eight"),
+        ("9", "nine"),
+        ("10", "ten"),
+        ("°c", "degrees celsius"),
+        ("half-an-hour", "half an hour"),
+        ("okay", "ok"),
+        ("percent", "%"),
+    ];
+    let plain: String = word
+        .to_lowercase()
+        .trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '$' | '%' | '°'))
+        .chars()
+        .filter(|c| *c != ',')
+        .collect();
+    let plain =
+        WRITTEN.iter().find(|(written, _)| *written == plain).map_or(plain.as_str(), |(_, said)| said);
+    // "20%" is heard as "20%" or as "20 percent".
+    let plain = plain.replace('%', " percent").replace("°c", " degrees celsius");
+    plain.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The least edits that make `heard` of `said`, and which word of `heard` each word of `said` became (Levenshtein 1966).
+fn compare(said: &[String], heard: &[String]) -> (usize, Vec<Option<usize>>) {
+    let width = heard.len() + 1;
+    let mut costs = vec![0; (said.len() + 1) * width];
+    for row in 0..=said.len() {
+        for column in 0..width {
+            costs[row * width + column] = match (row, column) {
+                (0, _) => column,
+                (_, 0) => row,
+                _ => {
+                    let other = usize::from(said[row - 1] != heard[column - 1]);
+                    (costs[(row - 1) * width + column - 1] + other)
+                        .min(costs[(row - 1) * width + column] + 1)
+                        .min(costs[row * width + column - 1] + 1)
+                }
+            };
+        }
+    }
+    let mut pairs = vec![None; said.len()];
+    let (mut row, mut column) = (said.len(), heard.len());
+    while row > 0 && column > 0 {
+        let cost = costs[row * width + column];
+        let other = usize::from(said[row - 1] != heard[column - 1]);
+        if cost == costs[(row - 1) * width + column - 1] + other {
+            (row, column) = (row - 1, column - 1);
+            pairs[row] = (other == 0).then_some(column);
+        } else if cost == costs[(row - 1) * width + column] + 1 {
+            row -= 1;
+        } else {
+            column -= 1;
+        }
+    }
+    (costs[said.len() * width + heard.len()], pairs)
+}
+
+#[test]
+fn a_recogniser_hears_the_words_when_they_are_said() {
+    let voice = voice();
+    let list = std::fs::read_to_string(root().join("tests/speech/sentences.txt")).unwrap();
+    let sentences: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(sentences.len(), 12);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut voices, mut files) = (Vec::new(), Vec::new());
+    for (index, sentence) in sentences.iter().enumerate() {
+        let made = spoken(&voice, &sentence.replace(['[', ']'], ""));
+        let file = folder.path().join(format!("{index}.wav"));
+        std::fs::write(&file, made.audio.bytes()).unwrap();
+        voices.push(made);
+        files.push(file);
+    }
+    let heard = listen(&files);
+    assert_eq!(heard.len(), sentences.len());
+
+    let (mut wrong, mut total, mut timed) = (0, 0, 0);
+    let mut late = Vec::new();
+    for ((sentence, made), heard) in sentences.iter().zip(&voices).zip(&heard) {
+        let names: HashSet<usize> = sentence
+            .split(' ')
+            .enumerate()
+            .filter(|(_, word)| word.starts_with('['))
+            .map(|(index, _)| index)
+            .collect();
+        // Each word as it is compared, with the written word that it is of.
+        let said: Vec<(String, usize)> = made
+            .words
+            .iter()
+            .enumerate()
+            .flat_map(|(index, word)| normal(&word.text).into_iter().map(move |part| (part, index)))
+            .collect();
+        let parts: Vec<(String, usize)> = heard
+            .words
+            .iter()
+            .enumerate()
+            .flat_map(|(index, (word, _, _))| normal(word).into_iter().map(move |part| (part, index)))
+            .collect();
+        let texts = |list: &[(String, usize)]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+        let (_, pairs) = compare(&texts(&said), &texts(&parts));
+        // A name that is heard as something else costs nothing: neither it nor what stands in its place is a word.
+        let is_name = |at: usize| names.contains(&said[at].1);
+        let kept: Vec<String> =
+            (0..said.len()).filter(|at| !is_name(*at)).map(|at| said[at].0.clone()).collect();
+        let named: Vec<usize> = (0..said.len()).filter(|at| is_name(*at)).collect();
+        let taken: HashSet<usize> = named
+            .iter()
+            .flat_map(|at| {
+                let before = pairs[..*at].iter().rev().flatten().next().map_or(0, |pair| pair + 1);
+                let after = pairs[at + 1..].iter().flatten().next().copied().unwrap_or(parts.len());
+                before..after
+            })
+            .collect();
+        let others: Vec<String> =
+            (0..parts.len()).filter(|at| !taken.contains(at)).map(|at| parts[at].0.clone()).collect();
+        let (errors, _) = compare(&kept, &others);
+        println!("{errors} of {}: {}", kept.len(), texts(&parts).join(" "));
+        wrong += errors;
+        total += kept.len();
+
+        let mut before = None;
+        for (at, pair) in pairs.iter().enumerate() {
+            let index = said[at].1;
+            if before.replace(index) == Some(index) {
+                continue;
+            }
+            let Some(pair) = pair else { continue };
+            let (_, start, _) = &heard.words[parts[*pair].1];
+            let own = made.words[index].start.as_seconds();
+            timed += 1;
+            // The recogniser lets the first word begin at 0, whatever silence there is before it.
+            if at == 0 && *start < own {
+                continue;
+            }
+            assert!((own - start).abs() < FURTHEST, "`{}`: {own} and {start}", made.words[index].text);
+            if (own - start).abs() > TOLERANCE {
+                late.push(format!(
+                    "`{}` is said at {own:.2} s and heard at {start:.2} s",
+                    made.words[index].text
+                ));
+            }
+        }
+    }
+    let rate = wrong as f64 / total as f64;
+    println!(
+        "word error rate {rate:.3} ({wrong} of {total}); {} of {timed} starts differ: {late:#?}",
+        late.len()
+    );
+    assert!(rate <= MOST_WRONG, "word error rate {rate:.3}");
+    assert!(timed as f64 >= 0.8 * total as f64, "only {timed} words were found again");
+    assert!(late.len() * 5 <= timed, "{late:#?}");
+}
+
+#[test]
+fn the_comparison_counts_edits() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(compare(&words("a b c"), &words("a x c")), (1, vec![Some(0), None, Some(2)]));
+    assert_eq!(compare(&words("a b c"), &words("b c d")), (2, vec![None, Some(0), Some(1)]));
+    assert_eq!(normal("20%,"), ["20", "percent"]);
+    assert_eq!(normal("“Hello,”"), ["hello"]);
+    assert_eq!(normal("3"), ["three"]);
+}

@@ -1,0 +1,187 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::HttpRequest;
+use tokio::sync::Semaphore;
+use vignette_templates::blob::Digest;
+
+use crate::catalog::{Catalog, Version};
+use crate::config::Config;
+use crate::jobs::Jobs;
+use crate::limit::Limiter;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::records::Records;
+use crate::secrets::Secrets;
+use crate::shelf::{Shelf, Warm};
+use crate::sitting::Studio;
+use crate::viewing::Viewing;
+use crate::workshop::{MakeError, Workshop};
+
+/// The service's state.
+pub struct App {
+    /// How it runs.
+    pub config: Config,
+    /// Templates.
+    pub catalog: Catalog,
+    /// Records.
+    pub records: Arc<Records>,
+    /// Keys.
+    pub secrets: Secrets,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Who makes pieces.
+    pub studio: Arc<Studio>,
+    /// Known viewings.
+    pub shelf: Shelf,
+    /// Finished bytes.
+    pub warm: Warm,
+    /// Render jobs.
+    pub jobs: Jobs,
+    /// Requests per key.
+    pub limiter: Limiter,
+    /// Whether callers need no key: nobody made one, and only this machine can call.
+    pub open: bool,
+    /// Videos that may be filled at a time.
+    fills: Semaphore,
+    stopping: AtomicBool,
+}
+
+/// Videos that are filled at a time for each core: filling waits for generators more than it computes.
+const FILLS_PER_CORE: usize = 4;
+
+/// Everything that decides a viewing.
+pub struct Wish {
+    /// Whose template it is.
+    pub tenant: String,
+    /// The template.
+    pub template: String,
+    /// Its version; the published one when it is left out.
+    pub version: Option<String>,
+    /// The rendition.
+    pub rendition: Option<String>,
+    /// The viewer's data.
+    pub data: serde_json::Value,
+}
+
+impl App {
+    /// Opens everything that the configuration names.
+    ///
+    /// # Errors
+    /// What cannot be opened, in words for the operator.
+    pub fn open(config: Config, workshop: Arc<dyn Workshop>, rotate: bool) -> Result<App, String> {
+        let data = &config.data_dir;
+        for folder in [data.clone(), data.join("files"), data.join("templates")] {
+            std::fs::create_dir_all(&folder)
+                .map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
+        }
+        let secrets = Secrets::open(data, rotate)?;
+        let records = Arc::new(Records::open(&data.join("vignette.db"))?);
+        let has_keys = records.has_keys().map_err(|_| "the database does not answer".to_owned())?;
+        let local = config.address()?.ip().is_loopback();
+        if !has_keys && !local {
+            return Err(format!(
+                "bind: {} can be reached from other machines, and there is no API key yet; make one with \
+                 vignette serve --add-key TENANT, or bind to 127.0.0.1",
+                config.bind
+            ));
+        }
+        let metrics = Arc::new(Metrics::default());
+        let studio =
+            Studio::new(workshop.stores().clone(), metrics.clone(), config.cores(), config.limits.sittings);
+        let catalog =
+            Catalog::open(workshop, records.clone(), config.templates.as_deref(), data.join("templates"))?;
+        Ok(App {
+            catalog,
+            records,
+            secrets,
+            metrics,
+            studio: Arc::new(studio),
+            shelf: Shelf::new(config.limits.viewings),
+            warm: Warm::new(config.limits.warm_bytes),
+            jobs: Jobs::default(),
+            limiter: Limiter::new(config.limits.requests_per_second),
+            open: !has_keys,
+            fills: Semaphore::new(config.cores() * FILLS_PER_CORE),
+            stopping: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    /// The filled and planned video for `wish`, made once for all who ask.
+    ///
+    /// # Errors
+    /// A template that there is not; data that are wrong; a video that is too long.
+    pub async fn viewing(self: &Arc<Self>, wish: Wish) -> Result<Arc<Viewing>, Problem> {
+        let (app, tenant, name, version) =
+            (self.clone(), wish.tenant.clone(), wish.template.clone(), wish.version.clone());
+        let version = match self.catalog.in_gallery(&tenant, &name, version.as_deref()) {
+            Some(found) => found,
+            None => {
+                actix_web::web::block(move || app.catalog.get(&tenant, &name, version.as_deref())).await??
+            }
+        };
+        let data = wish.data.to_string();
+        let parts = [
+            wish.tenant.as_bytes(),
+            version.name.as_bytes(),
+            version.version.as_bytes(),
+            &[u8::from(version.gallery)],
+            wish.rendition.as_deref().unwrap_or_default().as_bytes(),
+            data.as_bytes(),
+        ];
+        let id = Digest(self.secrets.name("viewing", &parts));
+        let cell = self.shelf.cell(id);
+        let viewing = cell.get_or_try_init(|| self.fill(id, version, wish.data, wish.rendition)).await?;
+        Ok(viewing.clone())
+    }
+
+    async fn fill(
+        self: &Arc<Self>,
+        id: Digest,
+        version: Version,
+        data: serde_json::Value,
+        rendition: Option<String>,
+    ) -> Result<Arc<Viewing>, Problem> {
+        let _permit = self.fills.acquire().await.map_err(|_| Problem::busy())?;
+        self.metrics.filled.fetch_add(1, Ordering::Relaxed);
+        let most = self.config.limits.video_seconds;
+        let made = actix_web::web::block(move || {
+            let filled = version.opened.fill(data, rendition.as_deref())?;
+            let seconds = filled.value.duration().as_seconds();
+            if seconds > most as f64 {
+                return Err(MakeError::Input(format!(
+                    "the video would last {seconds:.0} s; this service makes at most {most} s"
+                )));
+            }
+            Ok(Arc::new(Viewing::plan(id, version, filled)))
+        });
+        Ok(made.await??)
+    }
+
+    /// How viewers reach this service, for addresses in answers.
+    pub fn base(&self, request: &HttpRequest) -> String {
+        if let Some(url) = &self.config.public_url {
+            return url.clone();
+        }
+        let connection = request.connection_info();
+        let host = connection.host();
+        // What a caller may choose is only taken as far as it looks like a host.
+        let plain = host.bytes().all(|sign| sign.is_ascii_alphanumeric() || b".-:[]".contains(&sign));
+        let host = if plain && host.len() <= 255 { host } else { "localhost" };
+        format!("http://{host}")
+    }
+
+    /// Begins to end: no new job is begun.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.jobs.wake();
+    }
+
+    /// Whether the service is ending.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,199 @@
+//! How the service runs.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The service's configuration: a TOML file, over which the command line and environment go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port. Default: `127.0.0.1:8080`.
+    pub bind: String,
+    /// Where the database, keys, uploaded templates and finished files are. Default: `vignette-data`.
+    pub data_dir: PathBuf,
+    /// A folder of template packages that every tenant may use. Default: none.
+    pub templates: Option<PathBuf>,
+    /// How viewers reach the service, e.g. `https://video.example.com`. Default: as the request says.
+    pub public_url: Option<String>,
+    /// The player for browsers without HLS, `hls.min.js`. Default: none; such browsers then play `video.mp4`.
+    pub player: Option<PathBuf>,
+    /// Cores for composing and encoding. Default: all.
+    pub cores: Option<usize>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Hosts that webhooks may be sent to although their addresses are private. Default: none.
+    pub private_webhook_hosts: Vec<String>,
+    /// Whether each request has a line in the log. Default: yes.
+    pub log_requests: bool,
+}
+
+/// Bounds on what strangers may ask for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Viewings that are made at a time; more are told `503`. Default: 64.
+    pub sittings: usize,
+    /// Viewings that are known at a time. Default: 2000.
+    pub viewings: usize,
+    /// Bytes of finished segments kept in memory. Default: 128 MiB.
+    pub warm_bytes: usize,
+    /// Bytes of a JSON body. Default: 128 KiB.
+    pub body_bytes: usize,
+    /// Bytes of an uploaded template. Default: 64 MiB.
+    pub upload_bytes: usize,
+    /// Bytes of an uploaded template's files. Default: 256 MiB.
+    pub unpacked_bytes: u64,
+    /// Render jobs that wait, over all tenants. Default: 10,000.
+    pub queue: u64,
+    /// Render jobs under way. Default: 2.
+    pub jobs: usize,
+    /// Seconds that a video may last. Default: 600.
+    pub video_seconds: u64,
+    /// Requests a second and key under `/v1`, with as many at once as in ten seconds. Default: 20.
+    pub requests_per_second: u32,
+    /// Seconds that a request's header may take. Default: 10.
+    pub header_seconds: u64,
+    /// Seconds that a request's body may take. Default: 60.
+    pub body_seconds: u64,
+    /// Connections at a time. Default: 4096.
+    pub connections: usize,
+    /// Days that finished files of jobs, and the records of them, are kept. Default: 7.
+    pub keep_days: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            bind: "127.0.0.1:8080".into(),
+            data_dir: "vignette-data".into(),
+            templates: None,
+            public_url: None,
+            player: None,
+            cores: None,
+            limits: Limits::default(),
+            private_webhook_hosts: Vec::new(),
+            log_requests: true,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            sittings: 64,
+            viewings: 2000,
+            warm_bytes: 128 << 20,
+            body_bytes: 128 << 10,
+            upload_bytes: 64 << 20,
+            unpacked_bytes: 256 << 20,
+            queue: 10_000,
+            jobs: 2,
+            video_seconds: 600,
+            requests_per_second: 20,
+            header_seconds: 10,
+            body_seconds: 60,
+            connections: 4096,
+            keep_days: 7,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a setting that there is not or that has another type, with its place.
+    pub fn read(path: &Path) -> Result<Config, String> {
+        let shown = path.display();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("{shown}: cannot be read: {error}"))?;
+        toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))
+    }
+
+    /// Every fault of the configuration, in words.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(fault) = self.address() {
+            faults.push(fault);
+        }
+        for (name, folder) in [("templates", &self.templates)] {
+            if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+                faults.push(format!("{name}: there is no folder {}", folder.display()));
+            }
+        }
+        if let Some(player) = self.player.as_ref().filter(|player| !player.is_file()) {
+            faults.push(format!(
+                "player: there is no file {}; scripts/setup.sh --serve fetches it",
+                player.display()
+            ));
+        }
+        if let Some(url) = &self.public_url {
+            let plain = url.bytes().all(|sign| sign.is_ascii_alphanumeric() || b":/.-_~[]".contains(&sign));
+            if !(url.starts_with("https://") || url.starts_with("http://")) || !plain || url.ends_with('/') {
+                faults.push("public_url: expected http(s)://host without a slash at its end".into());
+            }
+        }
+        let limits = &self.limits;
+        for (name, value, least, most) in [
+            ("sittings", limits.sittings as u64, 1, 10_000),
+            ("viewings", limits.viewings as u64, 1, 1_000_000),
+            ("body_bytes", limits.body_bytes as u64, 1024, 16 << 20),
+            ("upload_bytes", limits.upload_bytes as u64, 1024, 1 << 32),
+            ("unpacked_bytes", limits.unpacked_bytes, 1024, 1 << 36),
+            ("queue", limits.queue, 1, 100_000_000),
+            ("jobs", limits.jobs as u64, 1, 1024),
+            ("video_seconds", limits.video_seconds, 1, 36_000),
+            ("requests_per_second", u64::from(limits.requests_per_second), 1, 1_000_000),
+            ("header_seconds", limits.header_seconds, 1, 600),
+            ("body_seconds", limits.body_seconds, 1, 3600),
+            ("connections", limits.connections as u64, 1, 1_000_000),
+            ("keep_days", u64::from(limits.keep_days), 1, 3650),
+        ] {
+            if !(least..=most).contains(&value) {
+                faults.push(format!("limits.{name}: {value} is not between {least} and {most}"));
+            }
+        }
+        faults
+    }
+
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// A name that leads nowhere, in words.
+    pub fn address(&self) -> Result<SocketAddr, String> {
+        let expected = || format!("bind: `{}` is no address and port, such as 127.0.0.1:8080", self.bind);
+        self.bind.to_socket_addrs().map_err(|_| expected())?.next().ok_or_else(expected)
+    }
+
+    /// Cores for composing and encoding.
+    pub fn cores(&self) -> usize {
+        self.cores
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .clamp(1, 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told() {
+        assert_eq!(Config::default().faults(), Vec::<String>::new());
+        for (text, told) in [
+            ("bind = 'nowhere'", "bind:"),
+            ("templates = '/not/there'", "templates:"),
+            ("player = '/not/there'", "player:"),
+            ("public_url = 'ftp://x'", "public_url:"),
+            ("public_url = 'https://x/'", "public_url:"),
+            ("[limits]\njobs = 0", "limits.jobs:"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap();
+            let faults = config.faults();
+            assert!(faults.len() == 1 && faults[0].starts_with(told), "{text}: {faults:?}");
+        }
+        assert!(toml::from_str::<Config>("bnid = 'x'").is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Vignette over HTTP: links that play while they are made, and renders on request.
+//!
+//! ```text
+//! link ── follow ──► Viewing: filled, planned, playlists ── announce ──► media names
+//!                                                                          │ asked for
+//!                                                                          ▼
+//!                    Studio: pieces, each made once for all who ask ◄── media, movie, jobs
+//! ```
+//!
+//! [`run`] is the service. What it needs of the engine is a [`Workshop`](workshop::Workshop), which the program hands in.
+#![forbid(unsafe_code)]
+
+mod app;
+pub mod auth;
+mod body;
+mod catalog;
+pub mod clock;
+pub mod config;
+mod files;
+mod hooks;
+mod jobs;
+mod limit;
+mod links;
+mod log;
+mod media;
+mod metrics;
+mod movie;
+mod operate;
+mod page;
+mod permits;
+mod problem;
+pub mod records;
+mod routes;
+mod run;
+mod secrets;
+mod shelf;
+mod sitting;
+mod templates;
+mod viewing;
+mod watch;
+pub mod workshop;
+
+pub use self::config::Config;
+pub use self::run::{Started, run};

@@ -1,0 +1,157 @@
+//! A whole video as one file: sent in fragments while it is made, and kept with its index first once it is complete.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::web;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use vignette_renderer::audio::{AacTrack, SoundTrack};
+use vignette_renderer::package::fragmented::Fragmented;
+use vignette_renderer::render::Rendered;
+use vignette_renderer::segment::EncodedSegment;
+
+use crate::app::App;
+use crate::permits::Class;
+use crate::problem::Problem;
+use crate::sitting::{Piece, Ticket};
+use crate::viewing::Viewing;
+use crate::workshop::MakeError;
+
+/// Where the finished file of a viewing's largest size is, or will be.
+pub fn path(app: &App, viewing: &Viewing, kind: &str) -> Option<(PathBuf, String)> {
+    let name = viewing.file_name(viewing.largest(), kind)?;
+    Some((app.config.data_dir.join("files").join(&name), name))
+}
+
+/// The pieces of a viewing's largest size in order of showing, a few wanted at a time.
+pub struct Pieces {
+    app: Arc<App>,
+    viewing: Arc<Viewing>,
+    class: Class,
+    size: usize,
+    next: usize,
+    wanted: VecDeque<Ticket>,
+}
+
+impl Pieces {
+    /// Wants the first pieces.
+    pub fn new(app: &Arc<App>, viewing: &Arc<Viewing>, class: Class) -> Pieces {
+        let size = viewing.largest();
+        Pieces { app: app.clone(), viewing: viewing.clone(), class, size, next: 0, wanted: VecDeque::new() }
+    }
+
+    /// The sound.
+    ///
+    /// # Errors
+    /// What kept it from being made.
+    pub async fn sound(&self) -> Result<Arc<AacTrack>, MakeError> {
+        self.want(Piece::Sound)?.sound().await
+    }
+
+    /// The next segment; `None` after the last.
+    ///
+    /// # Errors
+    /// What kept it from being made.
+    pub async fn next(&mut self) -> Result<Option<Arc<EncodedSegment>>, MakeError> {
+        let count = self.viewing.sizes.get(self.size).map_or(0, |size| size.plan.segments.len());
+        let most = self.app.config.cores() + 1;
+        while self.wanted.len() < most && self.next < count {
+            let ticket = self.want(Piece::Picture(self.size, self.next))?;
+            self.wanted.push_back(ticket);
+            self.next += 1;
+        }
+        match self.wanted.pop_front() {
+            Some(ticket) => ticket.picture().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn want(&self, piece: Piece) -> Result<Ticket, MakeError> {
+        // Being full passes; who asked comes again.
+        self.app.studio.want(&self.viewing, piece, self.class).map_err(|_| MakeError::Cancelled)
+    }
+}
+
+/// Puts together what was made.
+fn rendered(viewing: &Viewing, segments: Vec<Arc<EncodedSegment>>, audio: Arc<AacTrack>) -> Option<Rendered> {
+    let plan = viewing.sizes.get(viewing.largest())?.plan.clone();
+    let (distinct, locale, frames) = (segments.len(), viewing.video.locale.clone(), viewing.video.frames());
+    let sound = Arc::new(SoundTrack::Aac(Arc::unwrap_or_clone(audio)));
+    Some(Rendered { plan, segments, distinct, new: 0, sound, locale, frames })
+}
+
+/// Writes the finished file with its index first, unless it is there. Gives its length.
+///
+/// # Errors
+/// What the file system says.
+pub async fn keep(
+    app: &Arc<App>,
+    viewing: &Arc<Viewing>,
+    segments: Vec<Arc<EncodedSegment>>,
+    audio: Arc<AacTrack>,
+) -> Result<(String, u64), MakeError> {
+    let missing = || MakeError::Machine("a video without segments".into());
+    let (path, name) = path(app, viewing, "mp4").ok_or_else(missing)?;
+    let whole = rendered(viewing, segments, audio).ok_or_else(missing)?;
+    let written = web::block(move || match std::fs::metadata(&path) {
+        Ok(found) => Ok(found.len()),
+        Err(_) => whole.write_mp4(&path),
+    });
+    let length = written.await.map_err(|_| MakeError::Cancelled)??;
+    Ok((name, length))
+}
+
+/// Sends the video in fragments as they are made; when it was sent to its end, the finished file is kept for the next who asks. When
+/// the receiver goes away, what is being made for it is given up.
+pub async fn stream(app: Arc<App>, viewing: Arc<Viewing>, send: mpsc::Sender<Result<Bytes, Problem>>) {
+    if let Err(error) = send_all(&app, &viewing, &send).await {
+        // The answer has begun, so all that is left is to break it off.
+        let _ = send.send(Err(Problem::from(error))).await;
+    }
+}
+
+async fn send_all(
+    app: &Arc<App>,
+    viewing: &Arc<Viewing>,
+    send: &mpsc::Sender<Result<Bytes, Problem>>,
+) -> Result<(), MakeError> {
+    let mut pieces = Pieces::new(app, viewing, Class::Wanted);
+    let first = tokio::select! {
+        // The first segment is under way while the sound is made.
+        both = async { tokio::try_join!(pieces.want(Piece::Sound)?.sound(), pieces.next()) } => both?,
+        () = send.closed() => return Ok(()),
+    };
+    let (audio, mut next) = first;
+    let config = next.as_ref().map(|segment| segment.config.clone()).unwrap_or_default();
+    let profile = viewing.sizes.get(viewing.largest()).map(|size| size.plan.profile);
+    let profile = profile.ok_or_else(|| MakeError::Machine("a video without a size".into()))?;
+    let (mut file, header) = Fragmented::begin(
+        profile,
+        &config,
+        Some(audio.clone()),
+        &viewing.video.locale,
+        viewing.video.frames(),
+    );
+    if send.send(Ok(header.into())).await.is_err() {
+        return Ok(());
+    }
+    let packaging =
+        |error: vignette_renderer::package::cmaf::CmafError| MakeError::Machine(error.to_string());
+    let mut segments = Vec::new();
+    while let Some(segment) = next {
+        let bytes = file.segment(&segment).map_err(packaging)?;
+        segments.push(segment);
+        if send.send(Ok(bytes.into())).await.is_err() {
+            return Ok(());
+        }
+        next = tokio::select! {
+            next = pieces.next() => next?,
+            () = send.closed() => return Ok(()),
+        };
+    }
+    let _ = send.send(Ok(file.end().map_err(packaging)?.into())).await;
+    keep(app, viewing, segments, audio).await?;
+    Ok(())
+}

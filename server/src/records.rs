@@ -1,0 +1,666 @@
+//! What must outlast the process: keys, links, template versions, jobs and webhooks, in one SQLite file.
+//!
+//! Nothing personal stands here in the open: what a viewer's data may be part of is sealed, and is named by keyed
+//! digests. Every call blocks, so it is made from threads that may.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::clock;
+use crate::problem::Problem;
+
+/// The database.
+pub struct Records {
+    connection: Mutex<Connection>,
+}
+
+/// Steps that bring a database from one version to the next; a step is never changed.
+const STEPS: [&str; 1] = ["
+CREATE TABLE keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
+    created INTEGER NOT NULL, revoked INTEGER);
+CREATE TABLE links (id BLOB PRIMARY KEY, tenant TEXT NOT NULL, sealed BLOB NOT NULL, expires INTEGER NOT NULL);
+CREATE INDEX links_expire ON links (expires);
+CREATE TABLE versions (tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL,
+    created INTEGER NOT NULL, PRIMARY KEY (tenant, name, version));
+CREATE TABLE published (tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (tenant, name));
+CREATE TABLE jobs (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, template TEXT NOT NULL,
+    version TEXT NOT NULL, state TEXT NOT NULL, priority INTEGER NOT NULL, created INTEGER NOT NULL, started INTEGER,
+    finished INTEGER, deadline INTEGER, not_before INTEGER NOT NULL, attempts INTEGER NOT NULL, sealed BLOB NOT NULL, file TEXT,
+    bytes INTEGER, frames INTEGER NOT NULL, done INTEGER NOT NULL, code TEXT, sealed_detail BLOB, idem BLOB, idem_body BLOB);
+CREATE UNIQUE INDEX jobs_idem ON jobs (tenant, idem) WHERE idem IS NOT NULL;
+CREATE INDEX jobs_open ON jobs (state, priority, seq) WHERE state IN ('queued', 'rendering');
+CREATE INDEX jobs_of_tenant ON jobs (tenant, seq);
+CREATE TABLE deliveries (id TEXT PRIMARY KEY, job TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, sealed BLOB NOT NULL, attempts INTEGER NOT NULL,
+    next INTEGER, state TEXT NOT NULL, last TEXT, changed INTEGER NOT NULL);
+CREATE INDEX deliveries_due ON deliveries (next) WHERE next IS NOT NULL;
+"];
+
+/// A key that was presented.
+#[derive(Clone, Debug)]
+pub struct KeyRecord {
+    /// Its public name.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// What it may do, separated by spaces.
+    pub scopes: String,
+}
+
+/// A job as it is kept.
+#[derive(Clone, Debug)]
+pub struct JobRecord {
+    /// Grows from job to job.
+    pub seq: i64,
+    /// Its public name.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// The template.
+    pub template: String,
+    /// The template's version.
+    pub version: String,
+    /// queued, rendering, done, failed, cancelled, expired.
+    pub state: String,
+    /// Larger is sooner.
+    pub priority: i64,
+    /// When it was accepted, in milliseconds since 1970, as all moments here.
+    pub created: i64,
+    /// When it was last begun.
+    pub started: Option<i64>,
+    /// When it ended.
+    pub finished: Option<i64>,
+    /// When it is not worth beginning any more.
+    pub deadline: Option<i64>,
+    /// How often it was begun.
+    pub attempts: i64,
+    /// The request, sealed.
+    pub sealed: Vec<u8>,
+    /// The finished file's name.
+    pub file: Option<String>,
+    /// Its length.
+    pub bytes: Option<i64>,
+    /// Frames of the whole video.
+    pub frames: i64,
+    /// Frames that are done.
+    pub done: i64,
+    /// Why it failed: a stable code.
+    pub code: Option<String>,
+    /// Why it failed, in words, sealed.
+    pub sealed_detail: Option<Vec<u8>>,
+}
+
+const JOB: &str = "seq, id, tenant, template, version, state, priority, created, started, finished, deadline, attempts, sealed, file, \
+                   bytes, frames, done, code, sealed_detail";
+
+fn job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    Ok(JobRecord {
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        tenant: row.get(2)?,
+        template: row.get(3)?,
+        version: row.get(4)?,
+        state: row.get(5)?,
+        priority: row.get(6)?,
+        created: row.get(7)?,
+        started: row.get(8)?,
+        finished: row.get(9)?,
+        deadline: row.get(10)?,
+        attempts: row.get(11)?,
+        sealed: row.get(12)?,
+        file: row.get(13)?,
+        bytes: row.get(14)?,
+        frames: row.get(15)?,
+        done: row.get(16)?,
+        code: row.get(17)?,
+        sealed_detail: row.get(18)?,
+    })
+}
+
+/// A job to be accepted.
+pub struct NewJob<'a> {
+    /// Its public name.
+    pub id: &'a str,
+    /// Whose it is.
+    pub tenant: &'a str,
+    /// The template.
+    pub template: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Larger is sooner.
+    pub priority: i64,
+    /// When it is not worth beginning any more.
+    pub deadline: Option<i64>,
+    /// The request, sealed.
+    pub sealed: &'a [u8],
+    /// Frames of the whole video.
+    pub frames: u32,
+    /// The caller's idempotency key and the request's body, each by a keyed digest.
+    pub idem: Option<([u8; 32], [u8; 32])>,
+}
+
+/// What became of a job that was offered.
+pub enum Accepted {
+    /// It is in the queue.
+    New(JobRecord),
+    /// The same request came before.
+    Known(JobRecord),
+    /// Another request came before under the same idempotency key.
+    Conflict,
+    /// The queue is full.
+    Full,
+}
+
+/// A webhook that is to be sent.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message's name, the same at every attempt.
+    pub id: String,
+    /// The job that it tells of.
+    pub job: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// Where to, sealed.
+    pub sealed: Vec<u8>,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+/// How a webhook stands, as its job tells.
+#[derive(Clone, Debug)]
+pub struct DeliveryState {
+    /// pending, delivered, failed.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// What came of the last attempt, as a code.
+    pub last: Option<String>,
+}
+
+impl Records {
+    /// Opens the database at `path`, makes it when it is not there, and brings it to this program's version.
+    ///
+    /// # Errors
+    /// What SQLite says; a database of a later program. In words.
+    pub fn open(path: &Path) -> Result<Records, String> {
+        let tell = |error: rusqlite::Error| format!("{}: {error}", path.display());
+        let mut connection = Connection::open(path).map_err(tell)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON;",
+            )
+            .map_err(tell)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(tell)?;
+        let known = STEPS.len() as i64;
+        if version > known {
+            return Err(format!("{}: written by a later version of this program", path.display()));
+        }
+        for (number, step) in (1..).zip(STEPS).skip(version as usize) {
+            let change = connection.transaction().map_err(tell)?;
+            change.execute_batch(step).map_err(tell)?;
+            change.pragma_update(None, "user_version", number).map_err(tell)?;
+            change.commit().map_err(tell)?;
+        }
+        Ok(Records { connection: Mutex::new(connection) })
+    }
+
+    /// A transaction that was left behind by a panic was rolled back, so the connection is as good as before.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it answers.
+    pub fn is_well(&self) -> bool {
+        self.lock().query_row("SELECT 1", [], |row| row.get::<_, i64>(0)).is_ok()
+    }
+
+    /// Adds a key by the digest of its secret.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn add_key(&self, id: &str, tenant: &str, hash: &[u8; 32], scopes: &str) -> Result<(), Problem> {
+        self.lock().execute(
+            "INSERT INTO keys (id, tenant, hash, scopes, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, tenant, hash, scopes, clock::now_millis()],
+        )?;
+        Ok(())
+    }
+
+    /// Ends a key. Whether there was one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn revoke_key(&self, id: &str) -> Result<bool, Problem> {
+        let change = "UPDATE keys SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
+        Ok(self.lock().execute(change, params![id, clock::now_millis()])? > 0)
+    }
+
+    /// The key whose secret has this digest.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn key(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Problem> {
+        let query = "SELECT id, tenant, scopes FROM keys WHERE hash = ?1 AND revoked IS NULL";
+        let read =
+            |row: &Row<'_>| Ok(KeyRecord { id: row.get(0)?, tenant: row.get(1)?, scopes: row.get(2)? });
+        Ok(self.lock().prepare_cached(query)?.query_row(params![hash], read).optional()?)
+    }
+
+    /// Whether any key was ever made.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_keys(&self) -> Result<bool, Problem> {
+        Ok(self.lock().query_row("SELECT EXISTS (SELECT 1 FROM keys)", [], |row| row.get(0))?)
+    }
+
+    /// Keeps a link that is too long for a URL.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn add_link(&self, id: &[u8; 32], tenant: &str, sealed: &[u8], expires: i64) -> Result<(), Problem> {
+        let add = "INSERT INTO links (id, tenant, sealed, expires) VALUES (?1, ?2, ?3, ?4)";
+        self.lock().execute(add, params![id, tenant, sealed, expires])?;
+        Ok(())
+    }
+
+    /// A link that was kept.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn link(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, Problem> {
+        let query = "SELECT sealed FROM links WHERE id = ?1";
+        Ok(self.lock().prepare_cached(query)?.query_row(params![id], |row| row.get(0)).optional()?)
+    }
+
+    /// The published version of an uploaded template.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn published(&self, tenant: &str, name: &str) -> Result<Option<i64>, Problem> {
+        let query = "SELECT version FROM published WHERE tenant = ?1 AND name = ?2";
+        Ok(self
+            .lock()
+            .prepare_cached(query)?
+            .query_row(params![tenant, name], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Whether a version was uploaded.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn has_version(&self, tenant: &str, name: &str, version: i64) -> Result<bool, Problem> {
+        let query = "SELECT EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND name = ?2 AND version = ?3)";
+        Ok(self.lock().prepare_cached(query)?.query_row(params![tenant, name, version], |row| row.get(0))?)
+    }
+
+    /// The version of a template that has this digest.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn version_of(&self, tenant: &str, name: &str, digest: &str) -> Result<Option<i64>, Problem> {
+        let query = "SELECT version FROM versions WHERE tenant = ?1 AND name = ?2 AND digest = ?3";
+        let found = self.lock().query_row(query, params![tenant, name, digest], |row| row.get(0));
+        Ok(found.optional()?)
+    }
+
+    /// Adds a version: `place` puts its files where its number says, before it is known. The first version of a template is published.
+    ///
+    /// # Errors
+    /// What SQLite or `place` says; then there is no such version.
+    pub fn add_version(
+        &self,
+        tenant: &str,
+        name: &str,
+        digest: &str,
+        place: impl FnOnce(i64) -> Result<(), Problem>,
+    ) -> Result<i64, Problem> {
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        let last = "SELECT COALESCE(MAX(version), 0) FROM versions WHERE tenant = ?1 AND name = ?2";
+        let version: i64 = change.query_row(last, params![tenant, name], |row| row.get::<_, i64>(0))? + 1;
+        change.execute(
+            "INSERT INTO versions (tenant, name, version, digest, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![tenant, name, version, digest, clock::now_millis()],
+        )?;
+        change
+            .execute("INSERT OR IGNORE INTO published VALUES (?1, ?2, ?3)", params![tenant, name, version])?;
+        place(version)?;
+        change.commit()?;
+        Ok(version)
+    }
+
+    /// Publishes a version. Whether there is one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn publish(&self, tenant: &str, name: &str, version: i64) -> Result<bool, Problem> {
+        let change = "INSERT OR REPLACE INTO published SELECT tenant, name, version FROM versions WHERE tenant = ?1 AND name = ?2 AND \
+                      version = ?3";
+        Ok(self.lock().execute(change, params![tenant, name, version])? > 0)
+    }
+
+    /// A template's versions with digest and creation, newest first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn versions(&self, tenant: &str, name: &str) -> Result<Vec<(i64, String, i64)>, Problem> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached(
+            "SELECT version, digest, created FROM versions WHERE tenant = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1000",
+        )?;
+        let rows =
+            query.query_map(params![tenant, name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A tenant's uploaded templates with their published versions.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn templates(&self, tenant: &str) -> Result<Vec<(String, i64)>, Problem> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached(
+            "SELECT name, version FROM published WHERE tenant = ?1 ORDER BY name LIMIT 1000",
+        )?;
+        let rows = query.query_map(params![tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Every tenant with each name that it uploaded.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn uploaded(&self) -> Result<HashSet<(String, String)>, Problem> {
+        let connection = self.lock();
+        let mut query = connection.prepare("SELECT tenant, name FROM published")?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Offers a job to a queue of at most `most`.
+    ///
+    /// # Errors
+    /// What SQLite says; then it was not accepted.
+    pub fn accept(&self, new: &NewJob<'_>, most: u64) -> Result<Accepted, Problem> {
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        if let Some((idem, body)) = new.idem {
+            let query = format!("SELECT {JOB}, idem_body FROM jobs WHERE tenant = ?1 AND idem = ?2");
+            let read = |row: &Row<'_>| Ok((job(row)?, row.get::<_, Vec<u8>>(19)?));
+            if let Some((known, before)) =
+                change.query_row(&query, params![new.tenant, idem], read).optional()?
+            {
+                return Ok(if before == body { Accepted::Known(known) } else { Accepted::Conflict });
+            }
+        }
+        let open = "SELECT COUNT(*) FROM jobs WHERE state IN ('queued', 'rendering')";
+        if change.query_row(open, [], |row| row.get::<_, i64>(0))? >= i64::try_from(most).unwrap_or(i64::MAX)
+        {
+            return Ok(Accepted::Full);
+        }
+        let (idem, body) = new.idem.unzip();
+        change.execute(
+            "INSERT INTO jobs (id, tenant, template, version, state, priority, created, deadline, not_before, attempts, sealed, frames, \
+             done, idem, idem_body) VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?7, 0, 0, ?8, ?9, 0, ?10, ?11)",
+            params![
+                new.id, new.tenant, new.template, new.version, new.priority, clock::now_millis(), new.deadline, new.sealed,
+                new.frames, idem, body
+            ],
+        )?;
+        let made =
+            change.query_row(&format!("SELECT {JOB} FROM jobs WHERE id = ?1"), params![new.id], job)?;
+        change.commit()?;
+        Ok(Accepted::New(made))
+    }
+
+    /// A job, if it is this tenant's.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn job(&self, tenant: &str, id: &str) -> Result<Option<JobRecord>, Problem> {
+        let query = format!("SELECT {JOB} FROM jobs WHERE id = ?1 AND tenant = ?2");
+        Ok(self.lock().prepare_cached(&query)?.query_row(params![id, tenant], job).optional()?)
+    }
+
+    /// A tenant's jobs, newest first, before `cursor`, in `state` if one is told.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn jobs(
+        &self,
+        tenant: &str,
+        state: Option<&str>,
+        template: Option<&str>,
+        cursor: Option<i64>,
+        most: u32,
+    ) -> Result<Vec<JobRecord>, Problem> {
+        let query = format!(
+            "SELECT {JOB} FROM jobs WHERE tenant = ?1 AND seq < ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR template = ?4) \
+             ORDER BY seq DESC LIMIT ?5"
+        );
+        let connection = self.lock();
+        let mut query = connection.prepare_cached(&query)?;
+        let values = params![tenant, cursor.unwrap_or(i64::MAX), state, template, most];
+        let rows = query.query_map(values, job)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes the next job and marks it as being rendered. Those whose deadline has passed expire on the way.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn begin_job(&self) -> Result<Option<JobRecord>, Problem> {
+        let now = clock::now_millis();
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        change.execute(
+            "UPDATE jobs SET state = 'expired', finished = ?1, code = 'expired', sealed = x'' WHERE state = 'queued' AND deadline < ?1",
+            params![now],
+        )?;
+        let query = format!(
+            "SELECT {JOB} FROM jobs WHERE state = 'queued' AND not_before <= ?1 ORDER BY priority DESC, seq LIMIT 1"
+        );
+        let next = change.query_row(&query, params![now], job).optional()?;
+        if let Some(next) = &next {
+            change.execute(
+                "UPDATE jobs SET state = 'rendering', started = ?2, attempts = attempts + 1, done = 0 WHERE seq = ?1",
+                params![next.seq, now],
+            )?;
+        }
+        change.commit()?;
+        Ok(next)
+    }
+
+    /// Puts every job that was being rendered back into the queue: at start, as nobody renders it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn requeue(&self) -> Result<usize, Problem> {
+        // Being killed is no failure of the job.
+        let change = "UPDATE jobs SET state = 'queued', attempts = MAX(attempts - 1, 0), done = 0 WHERE state = 'rendering'";
+        Ok(self.lock().execute(change, [])?)
+    }
+
+    /// Puts one job back, to be begun in `pause` milliseconds at the earliest.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn put_back(&self, id: &str, pause: i64) -> Result<(), Problem> {
+        let change =
+            "UPDATE jobs SET state = 'queued', not_before = ?2 WHERE id = ?1 AND state = 'rendering'";
+        self.lock().execute(change, params![id, clock::now_millis() + pause])?;
+        Ok(())
+    }
+
+    /// Notes how far a job has come.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn progress(&self, id: &str, done: u32) -> Result<(), Problem> {
+        let change = "UPDATE jobs SET done = ?2 WHERE id = ?1 AND state = 'rendering'";
+        self.lock().prepare_cached(change)?.execute(params![id, done])?;
+        Ok(())
+    }
+
+    /// Ends a job that is being rendered, and with it lays the webhook ready, in one step. Whether it was still being rendered.
+    ///
+    /// # Errors
+    /// What SQLite says; then nothing changed.
+    pub fn end_job(&self, id: &str, end: &End<'_>, hook: Option<(&str, &[u8])>) -> Result<bool, Problem> {
+        let now = clock::now_millis();
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        let changed = match end {
+            End::Done { file, bytes } => change.execute(
+                "UPDATE jobs SET state = 'done', finished = ?2, file = ?3, bytes = ?4, done = frames, sealed = x'' \
+                 WHERE id = ?1 AND state = 'rendering'",
+                params![id, now, file, i64::try_from(*bytes).unwrap_or(i64::MAX)],
+            )?,
+            End::Failed { code, sealed_detail } => change.execute(
+                "UPDATE jobs SET state = 'failed', finished = ?2, code = ?3, sealed_detail = ?4, sealed = x'' \
+                 WHERE id = ?1 AND state = 'rendering'",
+                params![id, now, code, sealed_detail],
+            )?,
+        };
+        if changed > 0
+            && let Some((message, sealed)) = hook
+        {
+            change.execute(
+                "INSERT OR IGNORE INTO deliveries (id, job, tenant, sealed, attempts, next, state, changed) \
+                 SELECT ?1, id, tenant, ?2, 0, ?3, 'pending', ?3 FROM jobs WHERE id = ?4",
+                params![message, sealed, now, id],
+            )?;
+        }
+        change.commit()?;
+        Ok(changed > 0)
+    }
+
+    /// Cancels a job that has not ended. Whether it had not.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn cancel_job(&self, tenant: &str, id: &str) -> Result<bool, Problem> {
+        let change = "UPDATE jobs SET state = 'cancelled', finished = ?3, code = 'cancelled', sealed = x'' \
+                      WHERE id = ?1 AND tenant = ?2 AND state IN ('queued', 'rendering')";
+        Ok(self.lock().execute(change, params![id, tenant, clock::now_millis()])? > 0)
+    }
+
+    /// Jobs that wait, and that are being rendered.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn queue(&self) -> Result<(u64, u64), Problem> {
+        let query = "SELECT COUNT(*) FILTER (WHERE state = 'queued'), COUNT(*) FILTER (WHERE state = 'rendering') FROM jobs \
+                     WHERE state IN ('queued', 'rendering')";
+        let (waiting, begun): (i64, i64) =
+            self.lock().prepare_cached(query)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((u64::try_from(waiting).unwrap_or(0), u64::try_from(begun).unwrap_or(0)))
+    }
+
+    /// Webhooks that are due.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn due(&self, most: u32) -> Result<Vec<Delivery>, Problem> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached(
+            "SELECT id, job, tenant, sealed, attempts FROM deliveries WHERE next <= ?1 ORDER BY next LIMIT ?2",
+        )?;
+        let read = |row: &Row<'_>| {
+            Ok(Delivery {
+                id: row.get(0)?,
+                job: row.get(1)?,
+                tenant: row.get(2)?,
+                sealed: row.get(3)?,
+                attempts: row.get(4)?,
+            })
+        };
+        let rows = query.query_map(params![clock::now_millis(), most], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes an attempt: when the next one is due, `None` for never.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn attempted(&self, id: &str, state: &str, last: &str, next: Option<i64>) -> Result<(), Problem> {
+        // Where it went is not needed any more once it went there.
+        let change = "UPDATE deliveries SET attempts = attempts + 1, state = ?2, last = ?3, next = ?4, changed = ?5, \
+                      sealed = CASE WHEN ?4 IS NULL THEN x'' ELSE sealed END WHERE id = ?1";
+        self.lock().execute(change, params![id, state, last, next, clock::now_millis()])?;
+        Ok(())
+    }
+
+    /// How a job's webhook stands.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn delivery_of(&self, job: &str) -> Result<Option<DeliveryState>, Problem> {
+        let query = "SELECT state, attempts, last FROM deliveries WHERE job = ?1";
+        let read = |row: &Row<'_>| {
+            Ok(DeliveryState { state: row.get(0)?, attempts: row.get(1)?, last: row.get(2)? })
+        };
+        Ok(self.lock().prepare_cached(query)?.query_row(params![job], read).optional()?)
+    }
+
+    /// Removes what ended before `before`, and links that have expired. Gives the names of files that no job has any more.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn sweep(&self, before: i64) -> Result<Vec<String>, Problem> {
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        change.execute("DELETE FROM links WHERE expires < ?1", params![clock::now()])?;
+        change.execute("DELETE FROM deliveries WHERE next IS NULL AND changed < ?1", params![before])?;
+        let old: Vec<String> = change
+            .prepare(
+                "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
+                      (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1)",
+            )?
+            .query_map(params![before], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        change.execute("DELETE FROM jobs WHERE finished < ?1", params![before])?;
+        change.commit()?;
+        Ok(old)
+    }
+}
+
+/// How a job ends.
+pub enum End<'a> {
+    /// With a file.
+    Done {
+        /// Its name.
+        file: &'a str,
+        /// Its length.
+        bytes: u64,
+    },
+    /// Without one.
+    Failed {
+        /// Why, as a code.
+        code: &'a str,
+        /// Why, in words, sealed.
+        sealed_detail: &'a [u8],
+    },
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        // The words of SQLite may hold values; its code does not.
+        let code = error.sqlite_error_code().map_or_else(|| "none".to_owned(), |code| format!("{code:?}"));
+        match error.sqlite_error_code() {
+            Some(
+                rusqlite::ErrorCode::DatabaseBusy
+                | rusqlite::ErrorCode::DatabaseLocked
+                | rusqlite::ErrorCode::DiskFull,
+            ) => {
+                crate::log::error("database", &code);
+                Problem::busy()
+            }
+            _ => Problem::internal(&format!("the database failed: {code}")),
+        }
+    }
+}

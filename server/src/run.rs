@@ -1,0 +1,167 @@
+//! The service from its start to its end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, PathConfig, QueryConfig};
+use actix_web::{App as WebApp, Error, HttpServer};
+use serde_json::json;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::problem::Problem;
+use crate::secrets::random;
+use crate::workshop::Workshop;
+use crate::{clock, hooks, jobs, log, routes};
+
+/// Seconds that answers under way have at the end.
+const LAST_SECONDS: u64 = 10;
+
+/// What the caller is told once the service listens.
+pub struct Started {
+    /// Where it can be reached, e.g. `http://127.0.0.1:8080`.
+    pub url: String,
+}
+
+/// Runs the service until it is asked to end (SIGTERM or SIGINT): what was begun is answered, jobs go back into the queue.
+///
+/// # Errors
+/// What keeps it from starting, in words for its operator.
+pub fn run(
+    config: Config,
+    workshop: Arc<dyn Workshop>,
+    rotate: bool,
+    started: impl FnOnce(&Started),
+) -> Result<(), String> {
+    if !config.log_requests {
+        log::quiet();
+    }
+    let (address, limits) = (config.address()?, config.limits.clone());
+    let app = Arc::new(App::open(config, workshop, rotate)?);
+    let again = app.records.requeue().map_err(|_| "the database does not answer".to_owned())?;
+    let shared = app.clone();
+    actix_web::rt::System::new().block_on(async move {
+        let server = HttpServer::new(move || {
+            WebApp::new()
+                .app_data(Data::new(shared.clone()))
+                .app_data(PathConfig::default().error_handler(|_, _| {
+                    Problem::bad("path-invalid", "a part of the path is not what it should be").into()
+                }))
+                .app_data(QueryConfig::default().error_handler(|_, _| {
+                    Problem::bad("query-invalid", "the query has a field that there is not, or lacks one").into()
+                }))
+                .wrap(from_fn(observe))
+                .configure(routes::all)
+        })
+        .client_request_timeout(Duration::from_secs(limits.header_seconds))
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .keep_alive(Duration::from_secs(75))
+        .max_connections(limits.connections)
+        .shutdown_timeout(LAST_SECONDS)
+        .disable_signals()
+        .bind(address)
+        .map_err(|error| format!("bind: {address}: {error}"))?;
+        let bound = server.addrs().first().copied().unwrap_or(address);
+        for _ in 0..limits.jobs {
+            actix_web::rt::spawn(jobs::work(app.clone()));
+        }
+        actix_web::rt::spawn(hooks::work(app.clone()));
+        actix_web::rt::spawn(sweep(app.clone()));
+        log::event("start", json!({ "address": bound.to_string(), "requeued": again, "templates": app.catalog.gallery().count() }));
+        started(&Started { url: format!("http://{bound}") });
+        let server = server.run();
+        let ending = app.clone();
+        let handle = server.handle();
+        actix_web::rt::spawn(async move {
+            // The server ends by the same signals; jobs are given up first, as their answers wait for them.
+            wait_for_signal().await;
+            ending.stop();
+            handle.stop(true).await;
+        });
+        let ended = server.await;
+        app.stop();
+        // Whoever made something for a job puts it back.
+        let until = Instant::now() + Duration::from_secs(LAST_SECONDS);
+        while Instant::now() < until {
+            let state = app.clone();
+            let left = web::block(move || state.records.queue()).await;
+            if left.is_ok_and(|left| left.is_ok_and(|(_, begun)| begun == 0)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        app.studio.close();
+        log::event("end", json!({}));
+        ended.map_err(|error| format!("the server failed: {}", error.kind()))
+    })
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Removes what has been kept long enough, now and then.
+async fn sweep(app: Arc<App>) {
+    while !app.is_stopping() {
+        let state = app.clone();
+        let swept = web::block(move || {
+            let before = clock::now_millis() - i64::from(state.config.limits.keep_days) * 86_400_000;
+            let files = state.records.sweep(before)?;
+            for file in &files {
+                // One that is gone already is no fault.
+                let _ = std::fs::remove_file(state.config.data_dir.join("files").join(file));
+            }
+            Ok::<usize, Problem>(files.len())
+        });
+        if let Ok(Ok(count)) = swept.await
+            && count > 0
+        {
+            log::event("sweep", json!({ "files": count }));
+        }
+        tokio::time::sleep(Duration::from_secs(600)).await;
+    }
+}
+
+/// Counts and logs each answer, and gives it a number by which both sides can speak of it.
+async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let number = random::<8>().map_or(0, u64::from_le_bytes);
+    let method = request.method().clone();
+    let app = request.app_data::<Data<Arc<App>>>().cloned();
+    let mut response = next.call(request).await?;
+    let number = format!("{number:016x}");
+    if let Ok(value) = HeaderValue::from_str(&number) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let status = response.status().as_u16();
+    if let Some(app) = app {
+        app.metrics.answered(status);
+    }
+    // By its pattern, as the path itself holds tokens.
+    let route = response.request().match_pattern().unwrap_or_else(|| "-".to_owned());
+    let bytes = match response.response().body().size() {
+        BodySize::Sized(bytes) => Some(bytes),
+        _ => None,
+    };
+    log::request(json!({
+        "request": number, "method": method.as_str(), "route": route, "status": status,
+        "ms": started.elapsed().as_millis() as u64, "bytes": bytes,
+    }));
+    Ok(response)
+}

@@ -1,0 +1,200 @@
+//! Viewings that are known, and the media names that their playlists announced. Bounded: what was not asked for longest goes first, and
+//! comes back with the next request for its link.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::OnceCell;
+use vignette_templates::blob::Digest;
+
+use crate::viewing::{Place, Viewing};
+
+/// A viewing that is there, or that one caller makes while others wait.
+pub type Cell = Arc<OnceCell<Arc<Viewing>>>;
+
+/// Known viewings.
+pub struct Shelf {
+    state: Mutex<State>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct State {
+    viewings: HashMap<Digest, Entry>,
+    /// By use, oldest first.
+    order: BTreeMap<u64, Digest>,
+    /// Who announced a name, and what it stands for there; mostly one.
+    names: HashMap<String, Vec<(Digest, Place)>>,
+    clock: u64,
+}
+
+struct Entry {
+    cell: Cell,
+    used: u64,
+    announced: bool,
+}
+
+impl Shelf {
+    /// Knows at most `most` viewings.
+    pub fn new(most: usize) -> Shelf {
+        Shelf { state: Mutex::default(), most: most.max(1) }
+    }
+
+    /// The viewing of that name, to be made by the first who asks.
+    pub fn cell(&self, id: Digest) -> Cell {
+        let mut state = self.lock();
+        if !state.viewings.contains_key(&id) {
+            while state.viewings.len() >= self.most {
+                state.forget_oldest();
+            }
+            let entry = Entry { cell: Cell::default(), used: 0, announced: false };
+            state.viewings.insert(id, entry);
+        }
+        state.touch(&id);
+        state.viewings.get(&id).map(|entry| entry.cell.clone()).unwrap_or_default()
+    }
+
+    /// Lets the media of a viewing be found by name, as its playlists are about to tell them.
+    pub fn announce(&self, viewing: &Arc<Viewing>) {
+        let mut state = self.lock();
+        match state.viewings.get_mut(&viewing.id) {
+            Some(entry) if !entry.announced => entry.announced = true,
+            _ => return,
+        }
+        for (name, place) in viewing.names() {
+            let owners = state.names.entry(name).or_default();
+            if !owners.iter().any(|(owner, _)| *owner == viewing.id) {
+                owners.push((viewing.id, place));
+            }
+        }
+    }
+
+    /// What a name stands for, in any viewing that announced it.
+    pub fn find(&self, name: &str) -> Option<(Arc<Viewing>, Place)> {
+        let mut state = self.lock();
+        let (id, place) = *state.names.get(name)?.last()?;
+        state.touch(&id);
+        let viewing = state.viewings.get(&id)?.cell.get()?.clone();
+        Some((viewing, place))
+    }
+
+    /// How many viewings are known.
+    pub fn len(&self) -> usize {
+        self.lock().viewings.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn touch(&mut self, id: &Digest) {
+        self.clock += 1;
+        let Some(entry) = self.viewings.get_mut(id) else { return };
+        self.order.remove(&entry.used);
+        entry.used = self.clock;
+        self.order.insert(self.clock, *id);
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, id)) = self.order.pop_first() else {
+            self.viewings.clear();
+            self.names.clear();
+            return;
+        };
+        let Some(entry) = self.viewings.remove(&id) else { return };
+        let Some(viewing) = entry.cell.get().filter(|_| entry.announced) else { return };
+        for (name, _) in viewing.names() {
+            if let Some(owners) = self.names.get_mut(&name) {
+                owners.retain(|(owner, _)| *owner != id);
+                if owners.is_empty() {
+                    self.names.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+/// Finished bytes in memory, by name, up to a bound; what was not asked for longest goes first.
+pub struct Warm {
+    state: Mutex<WarmState>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct WarmState {
+    entries: HashMap<String, (Bytes, u64)>,
+    order: BTreeMap<u64, String>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl Warm {
+    /// Keeps at most `most` bytes.
+    pub fn new(most: usize) -> Warm {
+        Warm { state: Mutex::default(), most }
+    }
+
+    /// The bytes of that name.
+    pub fn get(&self, name: &str) -> Option<Bytes> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let (bytes, used) = state.entries.get_mut(name)?;
+        state.clock += 1;
+        let key = state.order.remove(used).unwrap_or_else(|| name.to_owned());
+        *used = state.clock;
+        state.order.insert(state.clock, key);
+        Some(bytes.clone())
+    }
+
+    /// Keeps bytes, which follow from their name.
+    pub fn put(&self, name: &str, bytes: &Bytes) {
+        if bytes.len() > self.most / 8 {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.entries.contains_key(name) {
+            return;
+        }
+        state.clock += 1;
+        let used = state.clock;
+        state.bytes += bytes.len();
+        state.entries.insert(name.to_owned(), (bytes.clone(), used));
+        state.order.insert(used, name.to_owned());
+        while state.bytes > self.most {
+            let Some((_, oldest)) = state.order.pop_first() else { break };
+            if let Some((bytes, _)) = state.entries.remove(&oldest) {
+                state.bytes -= bytes.len();
+            }
+        }
+    }
+
+    /// Bytes that are kept.
+    pub fn bytes(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_bytes_are_bounded_and_the_last_used_stay() {
+        let warm = Warm::new(80);
+        let ten = |sign: u8| Bytes::from(vec![sign; 10]);
+        for number in 0..8 {
+            warm.put(&number.to_string(), &ten(number));
+        }
+        assert_eq!(warm.bytes(), 80);
+        assert_eq!(warm.get("0"), Some(ten(0)));
+        warm.put("8", &ten(8));
+        assert_eq!(warm.bytes(), 80);
+        assert_eq!(warm.get("1"), None);
+        assert_eq!(warm.get("0"), Some(ten(0)));
+        warm.put("large", &Bytes::from(vec![0; 11]));
+        assert_eq!(warm.get("large"), None, "one entry does not take the room of eight");
+    }
+}

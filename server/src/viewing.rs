@@ -1,0 +1,146 @@
+//! One viewer's video, filled and planned: what its playlists tell, before anything is rendered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vignette_renderer::encode::{EncoderId, VideoProfile};
+use vignette_renderer::package::cmaf::{
+    AudioTiming, audio_name, init_audio_name, init_video_name, video_name,
+};
+use vignette_renderer::package::hls::{BitRates, Captions, Presentation, Rung, Sound, Variant, ladder};
+use vignette_renderer::package::webvtt::to_webvtt;
+use vignette_renderer::plan::Plan;
+use vignette_templates::blob::Digest;
+use vignette_templates::fault::{Fault, Warned};
+use vignette_templates::video::Video;
+
+use crate::catalog::Version;
+use crate::workshop::Opened;
+
+/// Where players find media, whoever's link they follow.
+pub const MEDIA_BASE: &str = "/s/";
+
+/// A filled video with its plans and playlists.
+pub struct Viewing {
+    /// Names it in this process; tells nothing of the viewer.
+    pub id: Digest,
+    /// The template that it was filled from.
+    pub template: Arc<dyn Opened>,
+    /// Which version that was, where versions are kept: those of the gallery are not.
+    pub version: Option<String>,
+    /// The video.
+    pub video: Video,
+    /// What its maker should know.
+    pub warnings: Vec<Fault>,
+    /// Its sizes, smallest first, each with its plan.
+    pub sizes: Vec<Size>,
+    /// Playlists and captions by their path below the link.
+    pub files: BTreeMap<String, Bytes>,
+    /// The captions as WebVTT.
+    pub captions: Bytes,
+}
+
+/// One size of a video.
+pub struct Size {
+    /// Its name, e.g. `v720`.
+    pub name: String,
+    /// Its segments.
+    pub plan: Plan,
+}
+
+/// What a media file's name stands for in a viewing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The header of this size's pictures.
+    PictureHeader(usize),
+    /// A segment: size, and its number in the plan.
+    Picture(usize, usize),
+    /// The header of the sound.
+    SoundHeader,
+    /// A part of the sound: its first and last access unit, and one past it.
+    Sound(usize, usize),
+}
+
+impl Viewing {
+    /// Plans `filled` in the sizes that its canvas is large enough for, and writes its playlists.
+    pub fn plan(id: Digest, from: Version, filled: Warned<Video>) -> Viewing {
+        let (template, video) = (from.opened, filled.value);
+        let version = Some(from.version).filter(|_| !from.gallery);
+        let canvas = video.canvas;
+        let mut rungs = ladder(canvas.width, canvas.height, VideoProfile::DEFAULT_QUALITY);
+        // Players begin with the first size they read of: the smallest starts soonest.
+        rungs.reverse();
+        let size = |rung: Rung| {
+            let Rung { name, width, height, quality } = rung;
+            let profile = VideoProfile {
+                width,
+                height,
+                frame_rate: canvas.frame_rate,
+                quality,
+                encoder: EncoderId::default(),
+            };
+            Size { name, plan: template.plan(&video, profile) }
+        };
+        let sizes: Vec<Size> = rungs.into_iter().map(size).collect();
+        let variants =
+            sizes.iter().map(|size| Variant::planned(&size.name, &size.plan, estimate(&size.plan.profile)));
+        let audio = sizes.first().map(|size| size.plan.audio);
+        let presentation = Presentation {
+            variants: variants.collect(),
+            sound: audio.map(|key| Sound::planned(key, video.duration(), &video.locale)),
+            captions: Captions::new(&video.captions, &video.locale, video.duration()),
+        };
+        let files = presentation.files(Some(MEDIA_BASE)).into_iter();
+        let files = files.map(|(path, text)| (path, Bytes::from(text))).collect();
+        let captions = to_webvtt(&video.captions).into();
+        Viewing { id, template, version, warnings: filled.warnings, sizes, files, captions, video }
+    }
+
+    /// Every media file that the playlists name, with what it stands for.
+    pub fn names(&self) -> Vec<(String, Place)> {
+        let mut names = Vec::new();
+        for (number, size) in self.sizes.iter().enumerate() {
+            names.push((init_video_name(&size.plan.profile), Place::PictureHeader(number)));
+            for segment in &size.plan.segments {
+                let name = video_name(segment.key, segment.first_frame);
+                names.push((name, Place::Picture(number, segment.index)));
+            }
+        }
+        if let Some(key) = self.sound() {
+            names.push((init_audio_name(key), Place::SoundHeader));
+            for units in AudioTiming::planned(self.video.duration()).segments() {
+                names.push((audio_name(key, units.start), Place::Sound(units.start, units.end)));
+            }
+        }
+        names
+    }
+
+    /// Names the sound, which all sizes share.
+    pub fn sound(&self) -> Option<Digest> {
+        self.sizes.first().map(|size| size.plan.audio)
+    }
+
+    /// The number of the largest size, which files are made in.
+    pub fn largest(&self) -> usize {
+        self.sizes.len().saturating_sub(1)
+    }
+
+    /// Names a file of this size by everything that it is put together from.
+    pub fn file_name(&self, size: usize, kind: &str) -> Option<String> {
+        let plan = &self.sizes.get(size)?.plan;
+        let mut hasher = blake3::Hasher::new_derive_key("vignette file v1");
+        hasher.update(kind.as_bytes()).update(&[0]).update(self.video.locale.as_bytes()).update(&[0]);
+        hasher.update(init_video_name(&plan.profile).as_bytes()).update(&plan.audio.0);
+        for segment in &plan.segments {
+            hasher.update(&segment.key.digest().0);
+        }
+        Some(format!("{}.{kind}", Digest(*hasher.finalize().as_bytes())))
+    }
+}
+
+/// What pictures of this profile come to, before they are encoded: a twentieth of a bit for each pixel, more where much moves.
+fn estimate(profile: &VideoProfile) -> BitRates {
+    let pixels = f64::from(profile.width) * f64::from(profile.height) * profile.frame_rate.as_f64();
+    BitRates { peak: (pixels * 0.125) as u64 + 1000, average: (pixels * 0.05) as u64 + 500 }
+}
