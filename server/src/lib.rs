@@ -35,6 +35,7 @@ mod run;
 mod secrets;
 mod shelf;
 mod sitting;
+mod stills;
 mod templates;
 mod viewing;
 mod watch;

@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{jobs, links, media, operate, page, templates, watch};
+use crate::{jobs, links, media, operate, page, stills, templates, watch};
 
 /// Path, method and handler of every route. The documentation of the API has each of those under `/v1`.
 pub fn all(config: &mut ServiceConfig) {
@@ -65,6 +65,11 @@ pub fn all(config: &mut ServiceConfig) {
         .service(
             web::resource("/v1/templates/{name}/published")
                 .route(web::put().to(templates::publish))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/templates/{name}/still")
+                .route(web::post().to(stills::create))
                 .default_service(nothing()),
         )
         .service(
