@@ -42,9 +42,9 @@ packages+=(fonts-inter-variable fonts-noto-core fonts-noto-cjk fonts-noto-color-
 # below comes through pip.
 packages+=(flite espeak-ng python3 python3-pip ca-certificates)
 if $with_tests; then
-  # An independent decoder to read results back, photos, clips and recordings that no one here made, and an environment
+  # An independent decoder to read results back, photos, clips and recordings that no one here made, a clock that can be set, and an environment
   # for the recogniser below.
-  packages+=(ffmpeg forensics-samples-files python3-venv)
+  packages+=(ffmpeg forensics-samples-files python3-venv faketime)
   # A browser to play results in, and npm for the player below; another npm than Debian's will do.
   packages+=(chromium)
 fi

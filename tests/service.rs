@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::devtools::Page;
-use common::service::{Answer, Place, Service, all_media, answer, ask, path_of};
+use common::service::{Answer, Place, Receiver, Service, all_media, answer, ask, path_of};
 use common::{complaints, probe, root};
 use serde_json::{Value, json};
 
@@ -339,59 +339,6 @@ fn strangers_bodies_are_bounded() {
     assert_eq!(service.ask("DELETE", "/v1/links", &[], b"").code(), "method-unknown");
     assert_eq!(service.get("/healthz").status, 200);
     assert_eq!(service.get("/readyz").status, 200, "{}", service.get("/readyz").text());
-}
-
-/// Receives webhooks on a free port, and keeps their bodies.
-struct Receiver {
-    port: u16,
-    heard: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl Receiver {
-    fn new(status: u16) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let heard: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
-        let keep = heard.clone();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut bytes = Vec::new();
-                let mut buffer = [0; 4096];
-                let whole = loop {
-                    let count = stream.read(&mut buffer).unwrap_or(0);
-                    bytes.extend_from_slice(&buffer[..count]);
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-                        if count == 0 {
-                            break None;
-                        }
-                        continue;
-                    };
-                    let head = head.to_ascii_lowercase();
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                    if count == 0
-                        || length.is_some_and(|length| body.len() >= length.trim().parse().unwrap_or(0))
-                    {
-                        break Some((head.clone(), body.to_owned()));
-                    }
-                };
-                if let Some((head, body)) = whole {
-                    let id =
-                        head.lines().find_map(|line| line.strip_prefix("webhook-id: ")).unwrap_or_default();
-                    assert!(head.contains("webhook-signature: v1,"), "{head}");
-                    let body = serde_json::from_str(&body).unwrap_or(Value::Null);
-                    keep.lock().unwrap().push((id.to_owned(), body));
-                }
-                let _ =
-                    write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            }
-        });
-        Receiver { port, heard }
-    }
-
-    fn heard(&self) -> Vec<(String, Value)> {
-        self.heard.lock().unwrap().clone()
-    }
 }
 
 #[test]

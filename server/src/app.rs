@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use tokio::sync::Semaphore;
@@ -11,6 +12,7 @@ use crate::catalog::{Catalog, Version};
 use crate::config::Config;
 use crate::jobs::Jobs;
 use crate::limit::Limiter;
+use crate::log;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::records::Records;
@@ -51,6 +53,9 @@ pub struct App {
 
 /// Videos that are filled at a time for each core: filling waits for generators more than it computes.
 const FILLS_PER_CORE: usize = 4;
+
+/// The pause before something that could not be written is written again.
+const INSISTENCE: Duration = Duration::from_millis(500);
 
 /// Everything that decides a viewing.
 pub struct Wish {
@@ -159,6 +164,26 @@ impl App {
             Ok(Arc::new(Viewing::plan(id, version, filled)))
         });
         Ok(made.await??)
+    }
+
+    /// Writes something down, however often that takes while the database is away. When the service ends before, what was under way is
+    /// begun again at the next start.
+    pub async fn insist(
+        self: &Arc<Self>,
+        write: impl Fn(&App) -> Result<(), Problem> + Send + Sync + 'static,
+    ) {
+        let write = Arc::new(write);
+        loop {
+            let (app, write) = (self.clone(), write.clone());
+            if let Ok(Ok(())) = actix_web::web::block(move || write(&app)).await {
+                return;
+            }
+            if self.is_stopping() {
+                log::error("database", "something was not written before the end");
+                return;
+            }
+            tokio::time::sleep(INSISTENCE).await;
+        }
     }
 
     /// How viewers reach this service, for addresses in answers.

@@ -57,6 +57,8 @@ pub struct Limits {
     pub header_seconds: u64,
     /// Seconds that a request's body may take. Default: 60.
     pub body_seconds: u64,
+    /// Seconds that a receiver of a webhook may take. Default: 15.
+    pub webhook_seconds: u64,
     /// Connections at a time. Default: 4096.
     pub connections: usize,
     /// Days that finished files of jobs, and the records of them, are kept. Default: 7.
@@ -94,6 +96,7 @@ impl Default for Limits {
             requests_per_second: 20,
             header_seconds: 10,
             body_seconds: 60,
+            webhook_seconds: 15,
             connections: 4096,
             keep_days: 7,
         }
@@ -148,6 +151,7 @@ impl Config {
             ("requests_per_second", u64::from(limits.requests_per_second), 1, 1_000_000),
             ("header_seconds", limits.header_seconds, 1, 600),
             ("body_seconds", limits.body_seconds, 1, 3600),
+            ("webhook_seconds", limits.webhook_seconds, 1, 300),
             ("connections", limits.connections as u64, 1, 1_000_000),
             ("keep_days", u64::from(limits.keep_days), 1, 3650),
         ] {

@@ -28,8 +28,6 @@ use crate::secrets::Purpose;
 
 /// Pauses before each further attempt, in seconds; after the last one it is given up.
 const PAUSES: [i64; 8] = [2, 10, 60, 300, 1800, 7200, 28_800, 86_400];
-/// How long a receiver may take.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Webhooks that are sent at a time.
 const AT_ONCE: u32 = 8;
 
@@ -155,8 +153,9 @@ async fn attempt(app: &Arc<App>, delivery: &Delivery) {
     if status == "failed" {
         app.metrics.webhooks_failed.fetch_add(1, Ordering::Relaxed);
     }
-    let (state, id) = (app.clone(), delivery.id.clone());
-    let _ = web::block(move || state.records.attempted(&id, status, &last, next)).await;
+    let id = delivery.id.clone();
+    // Forgetting that it was received would mean sending it again.
+    app.insist(move |app| app.records.attempted(&id, status, &last, next)).await;
 }
 
 /// Up to a quarter more, so that receivers who were away are not met by all at once.
@@ -183,7 +182,8 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
     let host = url.host_str().ok_or(Trouble::Never("url refused"))?.to_owned();
     let port = url.port_or_known_default().ok_or(Trouble::Never("url refused"))?;
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let looked_up = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((bare, port))).await;
+    let patience = Duration::from_secs(app.config.limits.webhook_seconds);
+    let looked_up = tokio::time::timeout(patience, tokio::net::lookup_host((bare, port))).await;
     let addresses: Vec<_> = looked_up
         .map_err(|_| Trouble::Later("name not resolved".into()))?
         .map_err(|_| Trouble::Later("name not resolved".into()))?
@@ -198,7 +198,7 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .timeout(PATIENCE)
+        .timeout(patience)
         .resolve_to_addrs(&host, &addresses)
         .user_agent("vignette")
         .build()

@@ -1,9 +1,10 @@
 //! The service as a process of its own, and a plain HTTP client.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -76,12 +77,16 @@ impl Answer {
 impl Service {
     /// Starts it with the templates in `gallery`; `config` is what its TOML file holds.
     pub fn start(data: &Path, gallery: &Path, config: &str) -> Service {
+        Service::start_by(Command::new(env!("CARGO_BIN_EXE_vignette")), data, gallery, config)
+    }
+
+    /// The same by another command, to which the arguments are added.
+    pub fn start_by(mut command: Command, data: &Path, gallery: &Path, config: &str) -> Service {
         let file = data.join("config.toml");
         std::fs::create_dir_all(data).unwrap();
         std::fs::write(&file, config).unwrap();
         let log = data.join("log.jsonl");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vignette"));
         command
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
             .arg(data)
@@ -288,7 +293,12 @@ impl Place {
     }
 
     pub fn start(&self, config: &str) -> Service {
-        Service::start(&self.data(), &self.folder.path().join("gallery"), config)
+        Service::start(&self.data(), &self.gallery(), config)
+    }
+
+    /// A gallery of one template.
+    pub fn gallery(&self) -> PathBuf {
+        self.folder.path().join("gallery")
     }
 
     /// Runs `vignette serve` with other arguments, to its end.
@@ -326,4 +336,68 @@ pub fn all_media(service: &Service, link: &str) -> Vec<Vec<String>> {
     let audio = audio.split("URI=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
     let lists = master.lines().filter(|line| line.ends_with("index.m3u8")).map(str::to_owned).chain([audio]);
     lists.map(|list| media_of(&service.get(&format!("{link}{list}")).text())).collect()
+}
+
+/// Receives webhooks on a free port, and keeps their bodies.
+pub struct Receiver {
+    pub port: u16,
+    heard: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Receiver {
+    /// One that answers with this status.
+    pub fn new(status: u16) -> Receiver {
+        Receiver::with("", move |_| (status, Duration::ZERO))
+    }
+
+    /// One whose `headers` go with each answer, whose status and delay are told by the number of the request.
+    pub fn with(headers: &str, how: impl Fn(usize) -> (u16, Duration) + Send + 'static) -> Receiver {
+        let headers = headers.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+        let keep = heard.clone();
+        std::thread::spawn(move || {
+            for (number, mut stream) in listener.incoming().flatten().enumerate() {
+                let mut bytes = Vec::new();
+                let mut buffer = [0; 4096];
+                let whole = loop {
+                    let count = stream.read(&mut buffer).unwrap_or(0);
+                    bytes.extend_from_slice(&buffer[..count]);
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                        if count == 0 {
+                            break None;
+                        }
+                        continue;
+                    };
+                    let head = head.to_ascii_lowercase();
+                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                    if count == 0
+                        || length.is_some_and(|length| body.len() >= length.trim().parse().unwrap_or(0))
+                    {
+                        break Some((head.clone(), body.to_owned()));
+                    }
+                };
+                if let Some((head, body)) = whole {
+                    let id =
+                        head.lines().find_map(|line| line.strip_prefix("webhook-id: ")).unwrap_or_default();
+                    assert!(head.contains("webhook-signature: v1,"), "{head}");
+                    let body = serde_json::from_str(&body).unwrap_or(Value::Null);
+                    keep.lock().unwrap().push((id.to_owned(), body));
+                }
+                let (status, delay) = how(number);
+                std::thread::sleep(delay);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
+                );
+            }
+        });
+        Receiver { port, heard }
+    }
+
+    pub fn heard(&self) -> Vec<(String, Value)> {
+        self.heard.lock().unwrap().clone()
+    }
 }
