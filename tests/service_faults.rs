@@ -175,7 +175,7 @@ fn receivers_that_are_slow_fail_redirect_or_are_private_hear_as_they_should() {
     assert_eq!((&refused["state"], &refused["last"]), (&json!("pending"), &json!("address refused")));
     let sent_on = attempted(&redirected, 2);
     assert_eq!((&sent_on["state"], &sent_on["last"]), (&json!("pending"), &json!("302")));
-    delivered(&service, &[shaky_id.clone()]);
+    delivered(&service, std::slice::from_ref(&shaky_id));
     assert_eq!(attempted(&shaky_id, 3)["attempts"], 3);
     let heard = shaky.heard();
     assert!(heard.iter().all(|(id, body)| *id == heard[0].0 && body["data"]["id"] == json!(shaky_id)));

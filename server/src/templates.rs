@@ -204,7 +204,9 @@ fn keep(app: &App, tenant: &str, name: &str, package: &Packed) -> Result<(Versio
             }
         }
     }
-    let opened = app.catalog.workshop().open(&folder.0)?;
+    let workshop = app.catalog.workshop();
+    workshop.inspect(&folder.0)?;
+    let opened = workshop.open(&folder.0)?;
     let digest = opened.value.version()?.to_string();
     drop(opened.value);
     let warnings = faults(&opened.warnings);

@@ -18,7 +18,7 @@ use vignette_server::workshop::{MakeError, Opened, Workshop};
 use vignette_server::{Config, auth};
 
 use super::args::StoreOptions;
-use super::{Stop, plainly, say, store};
+use super::{Stop, inspect, plainly, say, store};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -150,6 +150,10 @@ impl Workshop for Shop {
         let Warned { value, warnings } = self.engine.open(folder, &[]).map_err(fault)?;
         let opened = OpenTemplate { engine: self.engine.clone(), template: value };
         Ok(Warned { value: Arc::new(opened), warnings })
+    }
+
+    fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
+        inspect::inspect(folder)
     }
 
     fn stores(&self) -> &Stores {
