@@ -238,6 +238,39 @@ impl Engine {
         self.personalise_by(template, data, rendition, Unspoken::Silent, &answer)
     }
 
+    /// [`Engine::personalise`], and under which names the store has what was generated for it: what has to be removed when the viewer
+    /// is to be forgotten. Where it has to be `aloud`, speech that cannot be spoken is an error.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn personalise_noting(
+        &self,
+        template: &Template,
+        data: &Data,
+        rendition: Option<&str>,
+        aloud: bool,
+    ) -> Result<(Warned<Video>, Vec<Noted>), Error> {
+        let noted: Mutex<Vec<Noted>> = Mutex::default();
+        let answer = |requests: &[Request]| {
+            let answers = self.generators.generate(requests);
+            for (request, answer) in requests.iter().zip(&answers) {
+                let (Some((kind, key)), Ok(made)) = (self.generators.name_of(request), answer) else {
+                    continue;
+                };
+                let finding = match &made.value {
+                    GeneratedValue::Text(_) => None,
+                    GeneratedValue::Voice(voice) => Some(finding(AssetKind::Audio, &voice.audio)),
+                    GeneratedValue::Image(blob) => Some(finding(AssetKind::Image, blob)),
+                };
+                lock(&noted).push(Noted { kind, key, finding });
+            }
+            answers
+        };
+        let unspoken = if aloud { Unspoken::Refused } else { Unspoken::Silent };
+        let filled = self.personalise_by(template, data, rendition, unspoken, &answer)?;
+        Ok((filled, noted.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     /// The same for one of many, where speech that cannot be spoken is an error.
     pub(crate) fn personalise_aloud(
         &self,
@@ -472,6 +505,17 @@ pub struct Explained {
     pub kind: generators::Kind,
     /// The providers in the order in which they are tried.
     pub providers: Vec<generators::Told>,
+}
+
+/// What was generated for a video, as the store knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// What kind of value it is.
+    pub kind: generators::Kind,
+    /// The store's name for the value.
+    pub key: Digest,
+    /// The store's name for the finding that its file can be decoded.
+    pub finding: Option<Digest>,
 }
 
 /// Generated values in the same store as segments: a name that was spoken once need not be spoken again.
