@@ -25,6 +25,10 @@ pub struct Config {
     pub limits: Limits,
     /// Hosts that webhooks may be sent to although their addresses are private. Default: none.
     pub private_webhook_hosts: Vec<String>,
+    /// Hosts from which files that templates or viewers' data name by `https:` are fetched. Default: none.
+    pub asset_hosts: Vec<String>,
+    /// Those of them whose addresses may be private, and that may be asked by `http:` and on any port. Default: none.
+    pub private_asset_hosts: Vec<String>,
     /// Origins whose pages may call the API, e.g. `https://app.example.com`; `*` is all. Default: none.
     pub cors_origins: Vec<String>,
     /// Whether each request has a line in the log. Default: yes.
@@ -69,6 +73,12 @@ pub struct Limits {
     pub batches: u32,
     /// Rows of batches that are made at a time, beside render jobs. Default: 1.
     pub batch_workers: usize,
+    /// Bytes of a file that is fetched. Default: 20 MiB.
+    pub asset_bytes: usize,
+    /// Pixels of a picture that is fetched. Default: 50 million.
+    pub asset_pixels: u64,
+    /// Seconds that fetching a file may take, redirects included. Default: 8.
+    pub asset_seconds: u64,
     /// Days that finished files of jobs, and the records of them, are kept. Default: 7.
     pub keep_days: u32,
     /// Days that links open and what was made is kept, where a template has no retention time of its own. Default: 730.
@@ -86,6 +96,8 @@ impl Default for Config {
             cores: None,
             limits: Limits::default(),
             private_webhook_hosts: Vec::new(),
+            asset_hosts: Vec::new(),
+            private_asset_hosts: Vec::new(),
             cors_origins: Vec::new(),
             log_requests: true,
         }
@@ -112,6 +124,9 @@ impl Default for Limits {
             batch_rows: 100_000,
             batches: 20,
             batch_workers: 1,
+            asset_bytes: 20 << 20,
+            asset_pixels: 50_000_000,
+            asset_seconds: 8,
             keep_days: 7,
             retention_days: 730,
         }
@@ -180,6 +195,9 @@ impl Config {
             ("batch_rows", limits.batch_rows, 1, 10_000_000),
             ("batches", u64::from(limits.batches), 1, 10_000),
             ("batch_workers", limits.batch_workers as u64, 1, 1024),
+            ("asset_bytes", limits.asset_bytes as u64, 1024, 512 << 20),
+            ("asset_pixels", limits.asset_pixels, 1, 1_000_000_000),
+            ("asset_seconds", limits.asset_seconds, 1, 60),
             ("keep_days", u64::from(limits.keep_days), 1, 3650),
             ("retention_days", u64::from(limits.retention_days), 1, 3650),
         ] {

@@ -35,6 +35,7 @@ mod permits;
 mod problem;
 pub mod quota;
 pub mod records;
+pub mod remote;
 mod routes;
 mod run;
 mod secrets;

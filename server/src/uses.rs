@@ -110,14 +110,12 @@ pub fn of_plan(plan: &Plan) -> impl Iterator<Item = Use> {
     plan.segments.iter().map(segment).chain([sound])
 }
 
-/// What was generated for a viewing.
+/// What was generated for a viewing, and found out about its files.
 pub fn of_generated(viewing: &Viewing) -> Vec<Use> {
-    let mut uses = Vec::new();
-    for made in &viewing.generated {
-        uses.push(Use { key: made.key, kind: Kind::Generated(made.kind), detail: 0 });
-        uses.extend(made.finding.map(|key| Use { key, kind: Kind::Note, detail: 0 }));
-    }
-    uses
+    let made = viewing.generated.iter();
+    let made = made.map(|made| Use { key: made.key, kind: Kind::Generated(made.kind), detail: 0 });
+    let found = viewing.findings.iter().map(|key| Use { key: *key, kind: Kind::Note, detail: 0 });
+    made.chain(found).collect()
 }
 
 /// Whom something is made for.

@@ -42,6 +42,8 @@ pub struct Viewing {
     pub captions: Bytes,
     /// What was generated for it.
     pub generated: Vec<Remembered>,
+    /// The store's names for what was found out about its files.
+    pub findings: Vec<Digest>,
     over: AtomicBool,
 }
 
@@ -108,6 +110,7 @@ impl Viewing {
             captions,
             video,
             generated: filled.generated,
+            findings: filled.findings,
             over: AtomicBool::new(false),
         }
     }

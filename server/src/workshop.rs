@@ -133,6 +133,8 @@ pub struct Filled {
     pub video: Warned<Video>,
     /// What was generated, as it is remembered.
     pub generated: Vec<Remembered>,
+    /// The store's names for the findings that its files can be decoded.
+    pub findings: Vec<Digest>,
 }
 
 /// What kind of value was generated.
@@ -153,8 +155,6 @@ pub struct Remembered {
     pub kind: GeneratedKind,
     /// The store's name for it.
     pub key: Digest,
-    /// The store's name for the finding that it can be decoded.
-    pub finding: Option<Digest>,
 }
 
 /// Why something could not be made, and whose fault it is.

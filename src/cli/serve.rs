@@ -21,6 +21,7 @@ use vignette::{Engine, Error, Noted, Template};
 use vignette_server::output::{Format as Wish, Output as Wanted};
 use vignette_server::quota::Quota;
 use vignette_server::records::Records;
+use vignette_server::remote::Fetcher;
 use vignette_server::workshop::{
     AudienceRow, Filled, GeneratedKind, MakeError, Opened, Remembered, RowForm, Workshop,
 };
@@ -105,7 +106,11 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
         place.store = Some(config.data_dir.join("store").to_string_lossy().into_owned());
     }
     let stores = store::open(&place, &plainly);
-    let engine = Arc::new(Engine::new()?.with_stores(stores));
+    let mut engine = Engine::new()?.with_stores(stores);
+    if let Some(fetcher) = Fetcher::new(&config) {
+        engine = engine.with_fetch(Arc::new(move |address| fetcher.fetch(address)));
+    }
+    let engine = Arc::new(engine);
     let shop = Arc::new(Shop { engine });
     vignette_server::run(config, shop, arguments.rotate_keys, |started| {
         // Nobody reads it where standard output is closed.
@@ -260,15 +265,16 @@ impl Opened for OpenTemplate {
         let data = self.template.data("data", data)?;
         let (video, noted) =
             self.engine.personalise_noting(&self.template, &data, rendition, aloud).map_err(fault)?;
-        let generated = noted.into_iter().map(|Noted { kind, key, finding }| {
+        let Noted { generated, findings } = noted;
+        let generated = generated.into_iter().map(|(kind, key)| {
             let kind = match kind {
                 Kind::Text => GeneratedKind::Text,
                 Kind::Voice => GeneratedKind::Voice,
                 Kind::Image => GeneratedKind::Image,
             };
-            Remembered { kind, key, finding }
+            Remembered { kind, key }
         });
-        Ok(Filled { video, generated: generated.collect() })
+        Ok(Filled { video, generated: generated.collect(), findings })
     }
 
     fn plan(&self, video: &Video, profile: VideoProfile) -> Plan {
