@@ -50,6 +50,7 @@ use templates::fault::{At, Fault, Faults, Warned};
 use templates::generate::{Generated, GeneratedValue, Provenance, Request, RequestKind, Voice};
 use templates::time::Time;
 use templates::video::{AssetKind, Video};
+use templates::world::Fetch;
 use templates::{Data, Fill, OpenOptions, Package, World};
 
 /// Everything that can keep a video from being made, and whose fault it is.
@@ -126,6 +127,8 @@ pub struct Engine {
     stores: Stores,
     /// Where generated values are kept beyond this process.
     kept: Option<Arc<dyn generators::Keep>>,
+    /// Fetches files that are named by address.
+    fetch: Option<Fetch>,
 }
 
 impl Engine {
@@ -139,6 +142,7 @@ impl Engine {
             generators: generators::Engine::offline(),
             stores: Stores::none(),
             kept: None,
+            fetch: None,
         })
     }
 
@@ -157,6 +161,12 @@ impl Engine {
             Some(kept) => generators.with_keep(kept.clone()),
             None => generators,
         };
+        self
+    }
+
+    /// The same engine, which asks `fetch` for files that templates or data name by an `https:` address; otherwise such names are refused.
+    pub fn with_fetch(mut self, fetch: Fetch) -> Engine {
+        self.fetch = Some(fetch);
         self
     }
 
@@ -210,6 +220,7 @@ impl Engine {
             assets: asset_folders.to_vec(),
             has_font_family: Some(Arc::new(move |family| fonts.has_family(family))),
             probe: Some(Arc::new(probe)),
+            fetch: self.fetch.clone(),
         };
         let package = Package::open(path, &options);
         // A file that this machine cannot judge is not the template's fault.
@@ -236,6 +247,36 @@ impl Engine {
     ) -> Result<Warned<Video>, Error> {
         let answer = |requests: &[Request]| self.generators.generate(requests);
         self.personalise_by(template, data, rendition, Unspoken::Silent, &answer)
+    }
+
+    /// [`Engine::personalise`], and under which names the store has what was generated for it and found out about its files: what has
+    /// to be removed when the viewer is to be forgotten. Where it has to be `aloud`, speech that cannot be spoken is an error.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn personalise_noting(
+        &self,
+        template: &Template,
+        data: &Data,
+        rendition: Option<&str>,
+        aloud: bool,
+    ) -> Result<(Warned<Video>, Noted), Error> {
+        let generated = Mutex::new(Vec::new());
+        let answer = |requests: &[Request]| {
+            let answers = self.generators.generate(requests);
+            for (request, answer) in requests.iter().zip(&answers) {
+                if let (Some(name), Ok(_)) = (self.generators.name_of(request), answer) {
+                    lock(&generated).push(name);
+                }
+            }
+            answers
+        };
+        let unspoken = if aloud { Unspoken::Refused } else { Unspoken::Silent };
+        let filled = self.personalise_by(template, data, rendition, unspoken, &answer)?;
+        let files = filled.value.assets.values().filter(|asset| asset.kind != AssetKind::Font);
+        let findings = files.map(|asset| finding(asset.kind, &asset.blob)).collect();
+        let generated = generated.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((filled, Noted { generated, findings }))
     }
 
     /// The same for one of many, where speech that cannot be spoken is an error.
@@ -472,6 +513,15 @@ pub struct Explained {
     pub kind: generators::Kind,
     /// The providers in the order in which they are tried.
     pub providers: Vec<generators::Told>,
+}
+
+/// What the store has of a video before any of it is rendered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// Generated values, by kind and the store's name.
+    pub generated: Vec<(generators::Kind, Digest)>,
+    /// The store's names for the findings that its files can be decoded.
+    pub findings: Vec<Digest>,
 }
 
 /// Generated values in the same store as segments: a name that was spoken once need not be spoken again.

@@ -84,6 +84,15 @@ impl Cache {
         outcome
     }
 
+    /// Lets go of the result under this key.
+    pub(crate) fn forget(&self, key: &Digest) {
+        let mut state = self.lock();
+        if let Some(kept) = state.kept.remove(key) {
+            state.by_age.remove(&kept.used);
+            state.bytes -= kept.bytes;
+        }
+    }
+
     /// Bytes of all that is remembered.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes

@@ -410,6 +410,36 @@ impl Engine {
         })
     }
 
+    /// The kind of value that a request asks for, and the key under which its result is remembered and kept; `None` when its kind is
+    /// switched off, or answered by approved copy, which is nobody's.
+    pub fn name_of(&self, request: &Request) -> Option<(Kind, Digest)> {
+        let named = |kind, seed, models: Vec<_>| Some((kind, key(request, seed, &models)));
+        match &request.kind {
+            RequestKind::Text(_) => {
+                let providers = self.text.as_ref().filter(|_| self.approved.is_none())?;
+                let models = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
+                named(Kind::Text, Some(request.seed), models)
+            }
+            RequestKind::Voice(voice) => {
+                let providers = self.voice.as_ref()?;
+                let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
+                let models = providers.iter();
+                let models = models.map(|p| (p.name().to_owned(), p.model(voice, &request.locale)));
+                named(Kind::Voice, seed, models.collect())
+            }
+            RequestKind::Image(_) => {
+                let providers = self.image.as_ref()?;
+                let models = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
+                named(Kind::Image, Some(request.seed), models)
+            }
+        }
+    }
+
+    /// Lets go of a result that is remembered under `key`; what is [kept](Engine::with_keep) beyond this process stays.
+    pub fn forget(&self, key: &Digest) {
+        self.cache.forget(key);
+    }
+
     /// Nothing when a provider may be told what the request says.
     fn may_ask(
         &self,

@@ -5,20 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use vignette_templates::blob::Digest;
 
 use crate::catalog::{Catalog, Version};
 use crate::config::Config;
+use crate::erase::Ledger;
 use crate::jobs::Jobs;
 use crate::limit::Limiter;
 use crate::log;
 use crate::metrics::Metrics;
+use crate::output::{self, Making};
 use crate::problem::Problem;
 use crate::records::Records;
 use crate::secrets::Secrets;
 use crate::shelf::{Shelf, Warm};
 use crate::sitting::Studio;
+use crate::uses::ViewerId;
 use crate::viewing::Viewing;
 use crate::workshop::{MakeError, Workshop};
 
@@ -40,6 +43,12 @@ pub struct App {
     pub shelf: Shelf,
     /// Finished bytes.
     pub warm: Warm,
+    /// Who was erased, and how long what is made is kept.
+    pub ledger: Ledger,
+    /// There may be a row or a forecast to begin.
+    pub batches: Notify,
+    /// Files that are being made.
+    pub making: Making,
     /// Render jobs.
     pub jobs: Jobs,
     /// Requests per key.
@@ -49,6 +58,7 @@ pub struct App {
     /// Videos that may be filled at a time.
     fills: Semaphore,
     stopping: AtomicBool,
+    ending: Notify,
 }
 
 /// Videos that are filled at a time for each core: filling waits for generators more than it computes.
@@ -69,6 +79,8 @@ pub struct Wish {
     pub rendition: Option<String>,
     /// The viewer's data.
     pub data: serde_json::Value,
+    /// The viewer, if the caller named one; has no part in what is made.
+    pub viewer: Option<ViewerId>,
 }
 
 impl App {
@@ -82,6 +94,7 @@ impl App {
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
         }
+        output::clean(&data.join("files"));
         let secrets = Secrets::open(data, rotate)?;
         let records = Arc::new(Records::open(&data.join("vignette.db"))?);
         let has_keys = records.has_keys().map_err(|_| "the database does not answer".to_owned())?;
@@ -98,7 +111,10 @@ impl App {
             Studio::new(workshop.stores().clone(), metrics.clone(), config.cores(), config.limits.sittings);
         let catalog =
             Catalog::open(workshop, records.clone(), config.templates.as_deref(), data.join("templates"))?;
+        let ledger = Ledger::open(&records, config.limits.retention_days)
+            .map_err(|_| "the database does not answer".to_owned())?;
         Ok(App {
+            ledger,
             catalog,
             records,
             secrets,
@@ -106,11 +122,14 @@ impl App {
             studio: Arc::new(studio),
             shelf: Shelf::new(config.limits.viewings),
             warm: Warm::new(config.limits.warm_bytes),
+            batches: Notify::new(),
+            making: Making::default(),
             jobs: Jobs::default(),
             limiter: Limiter::new(config.limits.requests_per_second),
             open: !has_keys,
             fills: Semaphore::new(config.cores() * FILLS_PER_CORE),
             stopping: AtomicBool::new(false),
+            ending: Notify::new(),
             config,
         })
     }
@@ -120,6 +139,25 @@ impl App {
     /// # Errors
     /// A template that there is not; data that are wrong; a video that is too long.
     pub async fn viewing(self: &Arc<Self>, wish: Wish) -> Result<Arc<Viewing>, Problem> {
+        let (id, version) = self.name(&wish).await?;
+        let cell = self.shelf.cell(id, wish.viewer);
+        let viewing =
+            cell.get_or_try_init(|| self.fill(id, version, wish.data, wish.rendition, false)).await?;
+        Ok(viewing.clone())
+    }
+
+    /// The same for one of many, which nobody watches: it does not push out what is being watched, and speech that nobody can speak
+    /// is an error.
+    ///
+    /// # Errors
+    /// As [`App::viewing`].
+    pub async fn viewing_apart(self: &Arc<Self>, wish: Wish) -> Result<Arc<Viewing>, Problem> {
+        let (id, version) = self.name(&wish).await?;
+        self.fill(id, version, wish.data, wish.rendition, true).await
+    }
+
+    /// Names a viewing by everything that decides it.
+    async fn name(self: &Arc<Self>, wish: &Wish) -> Result<(Digest, Version), Problem> {
         let (app, tenant, name, version) =
             (self.clone(), wish.tenant.clone(), wish.template.clone(), wish.version.clone());
         let version = match self.catalog.in_gallery(&tenant, &name, version.as_deref()) {
@@ -137,10 +175,7 @@ impl App {
             wish.rendition.as_deref().unwrap_or_default().as_bytes(),
             data.as_bytes(),
         ];
-        let id = Digest(self.secrets.name("viewing", &parts));
-        let cell = self.shelf.cell(id);
-        let viewing = cell.get_or_try_init(|| self.fill(id, version, wish.data, wish.rendition)).await?;
-        Ok(viewing.clone())
+        Ok((Digest(self.secrets.name("viewing", &parts)), version))
     }
 
     async fn fill(
@@ -149,13 +184,14 @@ impl App {
         version: Version,
         data: serde_json::Value,
         rendition: Option<String>,
+        aloud: bool,
     ) -> Result<Arc<Viewing>, Problem> {
         let _permit = self.fills.acquire().await.map_err(|_| Problem::busy())?;
         self.metrics.filled.fetch_add(1, Ordering::Relaxed);
         let most = self.config.limits.video_seconds;
         let made = actix_web::web::block(move || {
-            let filled = version.opened.fill(data, rendition.as_deref())?;
-            let seconds = filled.value.duration().as_seconds();
+            let filled = version.opened.fill(data, rendition.as_deref(), aloud)?;
+            let seconds = filled.video.value.duration().as_seconds();
             if seconds > most as f64 {
                 return Err(MakeError::Input(format!(
                     "the video would last {seconds:.0} s; this service makes at most {most} s"
@@ -203,6 +239,17 @@ impl App {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.jobs.wake();
+        self.batches.notify_waiters();
+        self.ending.notify_waiters();
+    }
+
+    /// Waits, but not beyond the service's end.
+    pub async fn ending_or(&self, pause: Duration) {
+        let ending = self.ending.notified();
+        if !self.is_stopping() {
+            // Either of both is what was waited for.
+            let _ = tokio::time::timeout(pause, ending).await;
+        }
     }
 
     /// Whether the service is ending.

@@ -13,8 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
-use crate::limit::Allowance;
+use crate::limit::{Allowance, BURST_SECONDS};
 use crate::problem::Problem;
+use crate::quota::{self, Quota, Standing};
 use crate::records::Records;
 use crate::secrets::{random, random_name};
 
@@ -49,13 +50,22 @@ const PREFIX: &str = "vgn_";
 pub struct Caller {
     /// Whose templates, jobs and links are seen.
     pub tenant: String,
+    /// The key's id.
+    pub key: String,
+    /// What the key may have made in a day.
+    pub quota: Quota,
 }
 
 /// Makes a key for `tenant` and gives it; it cannot be told again.
 ///
 /// # Errors
 /// A tenant's name or scopes that there are not; a database that does not answer. In words.
-pub fn make_key(records: &Records, tenant: &str, scopes: &[String]) -> Result<(String, String), String> {
+pub fn make_key(
+    records: &Records,
+    tenant: &str,
+    scopes: &[String],
+    quota: Quota,
+) -> Result<(String, String), String> {
     if !crate::catalog::is_name(tenant) {
         return Err("a tenant's name has 1 to 64 small letters, digits, `-` and `_`".into());
     }
@@ -64,11 +74,31 @@ pub fn make_key(records: &Records, tenant: &str, scopes: &[String]) -> Result<(S
         return Err(format!("there is no scope `{other}`; there are {}", known.join(", ")));
     }
     let scopes = if scopes.is_empty() { known.join(" ") } else { scopes.join(" ") };
-    let (id, key) = (random_name()?, format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
+    let (id, key) = fresh()?;
     records
-        .add_key(&id, tenant, &digest(&key), &scopes)
+        .add_key(&id, tenant, &digest(&key), &scopes, quota)
         .map_err(|_| "the database does not answer".to_owned())?;
     Ok((id, key))
+}
+
+/// Makes a key that may do what the key `old` may, which ends in so many days; `None` when there is no such key.
+///
+/// # Errors
+/// A database that does not answer, in words.
+pub fn renew_key(
+    records: &Records,
+    old: &str,
+    overlap_days: u32,
+) -> Result<Option<(String, String)>, String> {
+    let (id, key) = fresh()?;
+    let overlap = i64::from(overlap_days) * 86_400_000;
+    let renewed = records.renew_key(old, &id, &digest(&key), overlap);
+    Ok(renewed.map_err(|_| "the database does not answer".to_owned())?.then_some((id, key)))
+}
+
+/// A key with its id.
+fn fresh() -> Result<(String, String), String> {
+    Ok((random_name()?, format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
 }
 
 fn digest(key: &str) -> [u8; 32] {
@@ -82,8 +112,8 @@ fn digest(key: &str) -> [u8; 32] {
 pub async fn caller(app: &Arc<App>, request: &HttpRequest, scope: Scope) -> Result<Caller, Problem> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let (id, tenant) = match key {
-        None if app.open => (LOCAL.to_owned(), LOCAL.to_owned()),
+    let (id, tenant, quota) = match key {
+        None if app.open => (LOCAL.to_owned(), LOCAL.to_owned(), Quota::default()),
         None => return Err(unknown()),
         Some(key) if key.len() > 128 || !key.starts_with(PREFIX) => return Err(unknown()),
         Some(key) => {
@@ -94,12 +124,17 @@ pub async fn caller(app: &Arc<App>, request: &HttpRequest, scope: Scope) -> Resu
                 let detail = format!("this key may not do that; it needs the scope `{}`", scope.name());
                 return Err(Problem::new(StatusCode::FORBIDDEN, "scope-missing", detail));
             }
-            (found.id, found.tenant)
+            (found.id, found.tenant, found.quota)
         }
     };
+    let burst = app.limiter.burst();
     match app.limiter.take(&id, Instant::now()) {
-        Allowance::Allowed(_) => Ok(Caller { tenant }),
+        Allowance::Allowed(left) => {
+            quota::note(request, Standing::requests(burst, BURST_SECONDS, left, None));
+            Ok(Caller { tenant, key: id, quota })
+        }
         Allowance::Wait(seconds) => {
+            quota::note(request, Standing::requests(burst, BURST_SECONDS, 0, Some(seconds)));
             let detail = "too many requests with this key";
             Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail).retry_after(seconds))
         }

@@ -25,6 +25,12 @@ pub struct Config {
     pub limits: Limits,
     /// Hosts that webhooks may be sent to although their addresses are private. Default: none.
     pub private_webhook_hosts: Vec<String>,
+    /// Hosts from which files that templates or viewers' data name by `https:` are fetched. Default: none.
+    pub asset_hosts: Vec<String>,
+    /// Those of them whose addresses may be private, and that may be asked by `http:` and on any port. Default: none.
+    pub private_asset_hosts: Vec<String>,
+    /// Origins whose pages may call the API, e.g. `https://app.example.com`; `*` is all. Default: none.
+    pub cors_origins: Vec<String>,
     /// Whether each request has a line in the log. Default: yes.
     pub log_requests: bool,
 }
@@ -61,8 +67,24 @@ pub struct Limits {
     pub webhook_seconds: u64,
     /// Connections at a time. Default: 4096.
     pub connections: usize,
+    /// Bytes of an audience. Default: 64 MiB.
+    pub batch_bytes: usize,
+    /// Rows of an audience. Default: 100,000.
+    pub batch_rows: u64,
+    /// Batches of a tenant that have not ended. Default: 20.
+    pub batches: u32,
+    /// Rows of batches that are made at a time, beside render jobs. Default: 1.
+    pub batch_workers: usize,
+    /// Bytes of a file that is fetched. Default: 20 MiB.
+    pub asset_bytes: usize,
+    /// Pixels of a picture that is fetched. Default: 50 million.
+    pub asset_pixels: u64,
+    /// Seconds that fetching a file may take, redirects included. Default: 8.
+    pub asset_seconds: u64,
     /// Days that finished files of jobs, and the records of them, are kept. Default: 7.
     pub keep_days: u32,
+    /// Days that links open and what was made is kept, where a template has no retention time of its own. Default: 730.
+    pub retention_days: u32,
 }
 
 impl Default for Config {
@@ -76,6 +98,9 @@ impl Default for Config {
             cores: None,
             limits: Limits::default(),
             private_webhook_hosts: Vec::new(),
+            asset_hosts: Vec::new(),
+            private_asset_hosts: Vec::new(),
+            cors_origins: Vec::new(),
             log_requests: true,
         }
     }
@@ -98,7 +123,15 @@ impl Default for Limits {
             body_seconds: 60,
             webhook_seconds: 15,
             connections: 4096,
+            batch_bytes: 64 << 20,
+            batch_rows: 100_000,
+            batches: 20,
+            batch_workers: 1,
+            asset_bytes: 20 << 20,
+            asset_pixels: 50_000_000,
+            asset_seconds: 8,
             keep_days: 7,
+            retention_days: 730,
         }
     }
 }
@@ -138,6 +171,15 @@ impl Config {
                 faults.push("public_url: expected http(s)://host without a slash at its end".into());
             }
         }
+        for origin in &self.cors_origins {
+            let plain = origin.bytes().all(|sign| sign.is_ascii_alphanumeric() || b":/.-[]".contains(&sign));
+            let bare = origin.split_once("://").is_some_and(|(scheme, host)| {
+                matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+            });
+            if origin != "*" && !(plain && bare) {
+                faults.push(format!("cors_origins: `{origin}` is no origin such as https://app.example.com"));
+            }
+        }
         let limits = &self.limits;
         for (name, value, least, most) in [
             ("sittings", limits.sittings as u64, 1, 10_000),
@@ -153,7 +195,15 @@ impl Config {
             ("body_seconds", limits.body_seconds, 1, 3600),
             ("webhook_seconds", limits.webhook_seconds, 1, 300),
             ("connections", limits.connections as u64, 1, 1_000_000),
+            ("batch_bytes", limits.batch_bytes as u64, 1024, 1 << 32),
+            ("batch_rows", limits.batch_rows, 1, 10_000_000),
+            ("batches", u64::from(limits.batches), 1, 10_000),
+            ("batch_workers", limits.batch_workers as u64, 1, 1024),
+            ("asset_bytes", limits.asset_bytes as u64, 1024, 512 << 20),
+            ("asset_pixels", limits.asset_pixels, 1, 1_000_000_000),
+            ("asset_seconds", limits.asset_seconds, 1, 60),
             ("keep_days", u64::from(limits.keep_days), 1, 3650),
+            ("retention_days", u64::from(limits.retention_days), 1, 3650),
         ] {
             if !(least..=most).contains(&value) {
                 faults.push(format!("limits.{name}: {value} is not between {least} and {most}"));
@@ -193,6 +243,8 @@ mod tests {
             ("public_url = 'ftp://x'", "public_url:"),
             ("public_url = 'https://x/'", "public_url:"),
             ("[limits]\njobs = 0", "limits.jobs:"),
+            ("cors_origins = ['https://x.test/']", "cors_origins:"),
+            ("cors_origins = ['x.test']", "cors_origins:"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let faults = config.faults();

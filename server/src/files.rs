@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::stream;
 
+use crate::output::Format;
 use crate::problem::Problem;
 
 /// Bytes that are read at a time.
@@ -58,13 +59,17 @@ pub async fn serve(
     request: &HttpRequest,
     path: PathBuf,
     name: &str,
-    kind: &'static str,
 ) -> Result<Option<HttpResponse>, Problem> {
     let opened = web::block(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))));
     let (length, file) = match opened.await? {
         Ok(opened) => opened,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Problem::internal(&format!("a finished file: {}", error.kind()))),
+    };
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    let kind = match Format::of_ending(ending) {
+        Some(format) => format.media_type(),
+        None => Format::Hls.media_type(),
     };
     let tag = format!("\"{name}\"");
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -87,7 +92,7 @@ pub async fn serve(
         .insert_header(("etag", tag))
         .insert_header(("cache-control", "private, max-age=300"))
         .insert_header(("access-control-allow-origin", "*"))
-        .insert_header(("content-disposition", "inline; filename=\"video.mp4\""))
+        .insert_header(("content-disposition", format!("inline; filename=\"video.{ending}\"")))
         .insert_header(("x-content-type-options", "nosniff"));
     if status == StatusCode::PARTIAL_CONTENT {
         response

@@ -172,6 +172,51 @@ enum Trouble {
     Later(String),
 }
 
+/// Why there is no client for a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It has no host.
+    Url,
+    /// Its host's name leads nowhere.
+    Name,
+    /// One of its host's addresses is not public.
+    Address,
+    /// The system has nothing to give.
+    Client,
+}
+
+/// A client that connects to the addresses that were looked at and to no other, and follows no redirect: neither a name that leads
+/// inside, nor one that changes where it leads, gets through. A host that is `trusted` may have any address.
+///
+/// # Errors
+/// Why there is none.
+pub async fn checked_client(
+    url: &reqwest::Url,
+    trusted: bool,
+    patience: Duration,
+) -> Result<reqwest::Client, Unreachable> {
+    let host = url.host_str().ok_or(Unreachable::Url)?;
+    let port = url.port_or_known_default().ok_or(Unreachable::Url)?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let looked_up = tokio::time::timeout(patience, tokio::net::lookup_host((bare, port))).await;
+    let addresses: Vec<_> =
+        looked_up.map_err(|_| Unreachable::Name)?.map_err(|_| Unreachable::Name)?.collect();
+    if addresses.is_empty() {
+        return Err(Unreachable::Name);
+    }
+    if !trusted && !addresses.iter().all(|address| is_public(address.ip())) {
+        return Err(Unreachable::Address);
+    }
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(patience)
+        .resolve_to_addrs(host, &addresses)
+        .user_agent("vignette")
+        .build()
+        .map_err(|_| Unreachable::Client)
+}
+
 async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
     let text = app.secrets.open_sealed(Purpose::Record, &delivery.sealed);
     let message: Message = text
@@ -179,30 +224,15 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
         .and_then(|text| serde_json::from_slice(&text).ok())
         .ok_or(Trouble::Never("unsealing failed"))?;
     let url = check(&app.config, &message.url).map_err(|_| Trouble::Never("url refused"))?;
-    let host = url.host_str().ok_or(Trouble::Never("url refused"))?.to_owned();
-    let port = url.port_or_known_default().ok_or(Trouble::Never("url refused"))?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let patience = Duration::from_secs(app.config.limits.webhook_seconds);
-    let looked_up = tokio::time::timeout(patience, tokio::net::lookup_host((bare, port))).await;
-    let addresses: Vec<_> = looked_up
-        .map_err(|_| Trouble::Later("name not resolved".into()))?
-        .map_err(|_| Trouble::Later("name not resolved".into()))?
-        .collect();
-    let trusted = app.config.private_webhook_hosts.contains(&host);
-    if addresses.is_empty() {
-        return Err(Trouble::Later("name not resolved".into()));
-    }
-    if !trusted && !addresses.iter().all(|address| is_public(address.ip())) {
-        return Err(Trouble::Later("address refused".into()));
-    }
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(patience)
-        .resolve_to_addrs(&host, &addresses)
-        .user_agent("vignette")
-        .build()
-        .map_err(|_| Trouble::Later("no client".into()))?;
+    let trusted =
+        url.host_str().is_some_and(|host| app.config.private_webhook_hosts.iter().any(|known| known == host));
+    let client = checked_client(&url, trusted, patience).await.map_err(|why| match why {
+        Unreachable::Url => Trouble::Never("url refused"),
+        Unreachable::Name => Trouble::Later("name not resolved".into()),
+        Unreachable::Address => Trouble::Later("address refused".into()),
+        Unreachable::Client => Trouble::Later("no client".into()),
+    })?;
     let timestamp = clock::now();
     let signature = sign(&secret(app, &delivery.tenant), &delivery.id, timestamp, &message.payload)
         .ok_or(Trouble::Never("signing failed"))?;

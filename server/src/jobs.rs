@@ -19,12 +19,16 @@ use tokio::sync::{Notify, watch};
 
 use crate::app::{App, Wish};
 use crate::auth::{Scope, caller};
+use crate::output::{self, Format, Output};
 use crate::permits::Class;
 use crate::problem::{Problem, faults};
-use crate::records::{Accepted, End, JobRecord, NewJob};
+use crate::quota::{self, Share};
+use crate::records::{Accepted, End, JobFilter, JobRecord, NewJob};
 use crate::secrets::{Purpose, hex, random_name};
+use crate::uses::{Record, Use, ViewerId};
+use crate::viewing::Viewing;
 use crate::workshop::MakeError;
-use crate::{body, clock, files, hooks, movie};
+use crate::{body, clock, erase, files, hooks, movie};
 
 /// Jobs that are under way, and who waits for news.
 #[derive(Default)]
@@ -44,7 +48,7 @@ impl Jobs {
     }
 
     /// Tells those who watch a job that it changed.
-    fn tell(&self, id: &str) {
+    pub fn tell(&self, id: &str) {
         let mut news = self.lock();
         if let Some(sender) = news.get(id) {
             sender.send_modify(|number| *number += 1);
@@ -75,6 +79,8 @@ struct NewRender {
     data: Value,
     #[serde(default)]
     output: Output,
+    /// Names the viewer, so that what is made for her can be erased.
+    viewer: Option<String>,
     metadata: Option<Value>,
     webhook: Option<String>,
     #[serde(default)]
@@ -85,21 +91,6 @@ struct NewRender {
     wait: Option<u64>,
 }
 
-#[derive(Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Output {
-    #[serde(default)]
-    format: Format,
-    rendition: Option<String>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Mp4,
-}
-
 /// What of a request is kept, sealed.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -107,6 +98,8 @@ struct Kept {
     output: Output,
     metadata: Option<Value>,
     webhook: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    viewer: Option<ViewerId>,
 }
 
 /// The longest that an answer waits, in seconds.
@@ -159,6 +152,8 @@ pub async fn create(
         hooks::check(&app.config, url)
             .map_err(|why| Problem::refused("webhook-refused", why).field("webhook"))?;
     }
+    new.output.check()?;
+    let viewer = new.viewer.as_deref().map(|id| erase::viewer_id(app, &caller.tenant, id)).transpose()?;
     // Filled now, so that the caller hears at once of what is wrong, and of warnings.
     let wish = Wish {
         tenant: caller.tenant.clone(),
@@ -166,15 +161,20 @@ pub async fn create(
         version: new.version.clone(),
         rendition: new.output.rendition.clone(),
         data: new.data.clone(),
+        viewer,
     };
     let viewing = app.viewing(wish).await?;
-    let kept = Kept { data: new.data, output: new.output, metadata: new.metadata, webhook: new.webhook };
+    let kept =
+        Kept { data: new.data, output: new.output, metadata: new.metadata, webhook: new.webhook, viewer };
     let text = serde_json::to_vec(&kept).map_err(|_| Problem::internal("a job cannot be written"))?;
     let sealed =
         app.secrets.seal(Purpose::Record, &text).map_err(|why| Problem::refused("data-too-long", why))?;
     let id = random_name().map_err(|_| Problem::internal("no randomness"))?;
     let frames = viewing.video.frames();
     let version = viewing.version.clone().or(new.version);
+    let uses = uses_of(&viewing, &kept.output).await?;
+    let share = Share::of(viewing.video.duration().as_seconds());
+    quota::take(app, &request, &caller, share).await?;
     let (state, tenant, most) = (app.clone(), caller.tenant.clone(), limits.queue);
     let accepted = web::block(move || {
         let new = NewJob {
@@ -188,10 +188,15 @@ pub async fn create(
             sealed: &sealed,
             frames,
             idem,
+            record: &Record { tenant: &tenant, template: &new.template, viewer, uses: &uses },
         };
         state.records.accept(&new, most)
-    })
-    .await??;
+    });
+    let accepted = accepted.await.map_err(Problem::from).flatten();
+    if !matches!(accepted, Ok(Accepted::New(_))) {
+        quota::give_back(app, &caller, share).await;
+    }
+    let accepted = accepted?;
     let job = match accepted {
         Accepted::New(job) => {
             app.jobs.wake();
@@ -310,6 +315,11 @@ pub async fn get(
 pub struct Filter {
     state: Option<String>,
     template: Option<String>,
+    viewer: Option<String>,
+    /// In seconds since 1970.
+    since: Option<i64>,
+    /// In seconds since 1970.
+    until: Option<i64>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
@@ -325,7 +335,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Read).await?;
-    let Filter { state, template, cursor, limit } = filter.into_inner();
+    let Filter { state, template, viewer, since, until, cursor, limit } = filter.into_inner();
     const STATES: [&str; 6] = ["queued", "rendering", "done", "failed", "cancelled", "expired"];
     if state.as_ref().is_some_and(|state| !STATES.contains(&state.as_str())) {
         return Err(Problem::refused("state-unknown", format!("a state is one of {}", STATES.join(", ")))
@@ -344,10 +354,11 @@ pub async fn list(
     if !(1..=200).contains(&limit) {
         return Err(Problem::refused("limit-invalid", "a page has 1 to 200 renders").field("limit"));
     }
+    let viewer = viewer.map(|id| erase::viewer_id(app, &caller.tenant, &id)).transpose()?;
+    let millis = |seconds: Option<i64>| seconds.map(|seconds| seconds.saturating_mul(1000));
+    let filter = JobFilter { state, template, viewer, since: millis(since), until: millis(until) };
     let records = app.clone();
-    let jobs = web::block(move || {
-        records.records.jobs(&caller.tenant, state.as_deref(), template.as_deref(), cursor, limit)
-    });
+    let jobs = web::block(move || records.records.jobs(&caller.tenant, &filter, cursor, limit));
     let jobs = jobs.await??;
     let next = jobs.last().filter(|_| jobs.len() == limit as usize).map(|job| job.seq.to_string());
     let told: Vec<Value> = jobs.iter().map(|job| tell(app, job, None)).collect();
@@ -407,7 +418,7 @@ async fn file_of(
     };
     let path = app.config.data_dir.join("files").join(&name);
     let gone = || Problem::new(StatusCode::GONE, "file-gone", "the file was not kept; render it again");
-    files::serve(request, path, &name, "video/mp4").await?.ok_or_else(gone)
+    files::serve(request, path, &name).await?.ok_or_else(gone)
 }
 
 /// `GET /v1/renders/{id}/events`: server-sent events (WHATWG HTML, section 9.2) until the job has ended.
@@ -507,10 +518,17 @@ async fn make(app: &Arc<App>, job: &JobRecord) -> Result<(String, u64), Stop> {
         tenant: job.tenant.clone(),
         template: job.template.clone(),
         version: Some(job.version.clone()).filter(|version| !version.is_empty()),
-        rendition: kept.output.rendition,
+        rendition: kept.output.rendition.clone(),
         data: kept.data,
+        viewer: kept.viewer,
     };
     let viewing = app.viewing(wish).await.map_err(Stop::Refused)?;
+    if kept.output.format != Format::Mp4 {
+        return tokio::select! {
+            made = output::make(app, &viewing, &kept.output, Class::Job) => Ok(made?),
+            () = given_up(app, job) => Err(Stop::GivenUp),
+        };
+    }
     let mut pieces = movie::Pieces::new(app, &viewing, Class::Job);
     let (mut segments, mut done) = (Vec::new(), 0);
     loop {
@@ -533,6 +551,12 @@ async fn make(app: &Arc<App>, job: &JobRecord) -> Result<(String, u64), Stop> {
     Ok(movie::keep(app, &viewing, segments, audio).await?)
 }
 
+/// Everything that making this output may leave behind; planning another codec's segments takes a moment.
+pub async fn uses_of(viewing: &Arc<Viewing>, output: &Output) -> Result<Vec<Use>, Problem> {
+    let (viewing, output) = (viewing.clone(), output.clone());
+    Ok(web::block(move || output.uses(&viewing)).await??)
+}
+
 /// Waits until a job is cancelled or the service ends.
 async fn given_up(app: &Arc<App>, job: &JobRecord) {
     let mut news = app.jobs.watch(&job.id);
@@ -541,10 +565,13 @@ async fn given_up(app: &Arc<App>, job: &JobRecord) {
         if app.is_stopping() {
             return;
         }
-        if let Ok(job) = find(app, &job.tenant, &job.id).await
-            && job.state != "rendering"
-        {
-            return;
+        match find(app, &job.tenant, &job.id).await {
+            Ok(job) if job.state == "rendering" => {}
+            Ok(_) => return,
+            // Its viewer was erased.
+            Err(problem) if problem.status() == StatusCode::NOT_FOUND => return,
+            // The database is away for a moment.
+            Err(_) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct Limiter {
 }
 
 /// Seconds whose requests may be made at once.
-const BURST_SECONDS: f64 = 10.0;
+pub const BURST_SECONDS: u64 = 10;
 /// Callers that are known at a time; full buckets are forgotten first, as they say nothing.
 const MOST: usize = 10_000;
 
@@ -32,12 +32,12 @@ impl Limiter {
 
     /// How many requests may be made at once.
     pub fn burst(&self) -> u64 {
-        (self.per_second * BURST_SECONDS) as u64
+        (self.per_second * BURST_SECONDS as f64) as u64
     }
 
     /// Takes a request of `caller` into account.
     pub fn take(&self, caller: &str, now: Instant) -> Allowance {
-        let most = self.per_second * BURST_SECONDS;
+        let most = self.per_second * BURST_SECONDS as f64;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST && !buckets.contains_key(caller) {
             let level =

@@ -15,9 +15,11 @@ use crate::app::{App, Wish};
 use crate::auth::{Scope, caller};
 use crate::clock;
 use crate::problem::{Problem, faults};
+use crate::records::KeptLink;
 use crate::secrets::{Purpose, random};
+use crate::uses::{Record, ViewerId};
 use crate::viewing::Viewing;
-use crate::{body, log};
+use crate::{body, erase, log, uses};
 
 /// `POST /v1/links`.
 #[derive(Deserialize)]
@@ -27,6 +29,8 @@ struct NewLink {
     version: Option<String>,
     rendition: Option<String>,
     data: Value,
+    /// Names the viewer, so that what is made for her can be erased.
+    viewer: Option<String>,
     /// Seconds from now.
     expires_in: Option<i64>,
 }
@@ -46,6 +50,27 @@ struct Claims {
     d: Value,
     /// When it expires, in seconds since 1970.
     x: i64,
+    /// When it was made.
+    #[serde(default)]
+    c: i64,
+    /// The viewer, by a keyed digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    u: Option<String>,
+    /// How often that viewer had been erased by then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    e: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Claims {
+    /// The viewer, and how often she had been erased when the link was made.
+    fn viewer(&self) -> Option<(ViewerId, u32)> {
+        let bytes = URL_SAFE_NO_PAD.decode(self.u.as_ref()?).ok()?;
+        Some((bytes.try_into().ok()?, self.e))
+    }
 }
 
 /// A link lasts this long unless told, in seconds: 30 days.
@@ -71,31 +96,28 @@ pub async fn create(
     let limits = &app.config.limits;
     let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
     let new: NewLink = body::json(&bytes)?;
-    let lasts = new.expires_in.unwrap_or(LASTS);
-    if !(1..=LASTS_AT_MOST).contains(&lasts) {
-        let detail = format!("expires_in: 1 to {LASTS_AT_MOST} seconds");
-        return Err(Problem::refused("expiry-invalid", detail).field("expires_in"));
-    }
-    let mut claims = Claims {
-        n: caller.tenant.clone(),
-        t: new.template.clone(),
-        v: new.version.clone(),
-        r: new.rendition.clone(),
-        d: new.data.clone(),
-        x: clock::now() + lasts,
-    };
+    new.expires_in.map(check_lasts).transpose()?;
+    let viewer = new.viewer.as_deref().map(|id| erase::viewer_id(app, &caller.tenant, id)).transpose()?;
     // Filled now, so that whoever makes the link hears of what is wrong, not the viewer.
     let wish = Wish {
         tenant: caller.tenant.clone(),
-        template: new.template,
+        template: new.template.clone(),
+        version: new.version.clone(),
+        rendition: new.rendition.clone(),
+        data: new.data.clone(),
+        viewer,
+    };
+    let viewing = app.viewing(wish).await?;
+    let link = Link {
+        tenant: &caller.tenant,
+        template: &new.template,
         version: new.version,
         rendition: new.rendition,
         data: new.data,
+        viewer,
+        lasts: new.expires_in,
     };
-    let viewing = app.viewing(wish).await?;
-    // What is published later does not change a link that was sent.
-    claims.v = viewing.version.clone().or(claims.v);
-    let token = token(app, &caller.tenant, &claims).await?;
+    let (token, expires) = link.make(app, &viewing).await?;
     let url = format!("{}/w/{token}/", app.base(&request));
     log::event("link", json!({ "frames": viewing.video.frames(), "kept": token.starts_with(KEPT) }));
     let embed = format!(
@@ -115,27 +137,93 @@ pub async fn create(
             "poster": format!("{url}poster.jpg"),
             "captions": format!("{url}captions.vtt"),
             "embed": embed,
-            "expires": clock::stamp(claims.x * 1000),
+            "expires": clock::stamp(expires * 1000),
             "duration_seconds": viewing.video.duration().as_seconds(),
             "warnings": faults(&viewing.warnings),
         })))
 }
 
-async fn token(app: &Arc<App>, tenant: &str, claims: &Claims) -> Result<String, Problem> {
+/// Whether a link may last that many seconds.
+///
+/// # Errors
+/// When it may not.
+pub fn check_lasts(lasts: i64) -> Result<(), Problem> {
+    match (1..=LASTS_AT_MOST).contains(&lasts) {
+        true => Ok(()),
+        false => {
+            let detail = format!("expires_in: 1 to {LASTS_AT_MOST} seconds");
+            Err(Problem::refused("expiry-invalid", detail).field("expires_in"))
+        }
+    }
+}
+
+/// A link to be made.
+pub struct Link<'a> {
+    /// Whose template it is.
+    pub tenant: &'a str,
+    /// The template.
+    pub template: &'a str,
+    /// Its version.
+    pub version: Option<String>,
+    /// The rendition.
+    pub rendition: Option<String>,
+    /// The viewer's data.
+    pub data: Value,
+    /// The viewer, if the caller named one.
+    pub viewer: Option<ViewerId>,
+    /// Seconds that it opens; 30 days when left out.
+    pub lasts: Option<i64>,
+}
+
+impl Link<'_> {
+    /// Makes it, and gives its token and when it expires, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Data that are too long; a database that does not answer.
+    pub async fn make(self, app: &Arc<App>, viewing: &Viewing) -> Result<(String, i64), Problem> {
+        let (now, viewer) = (clock::now(), self.viewer);
+        let claims = Claims {
+            n: self.tenant.to_owned(),
+            t: self.template.to_owned(),
+            // What is published later does not change a link that was sent.
+            v: viewing.version.clone().or(self.version),
+            r: self.rendition,
+            d: self.data,
+            x: now + self.lasts.unwrap_or(LASTS),
+            c: now,
+            u: viewer.map(|viewer| URL_SAFE_NO_PAD.encode(viewer)),
+            e: viewer.map_or(0, |viewer| app.ledger.erasures(&viewer)),
+        };
+        Ok((token(app, &claims, viewer, viewing).await?, claims.x))
+    }
+}
+
+async fn token(
+    app: &Arc<App>,
+    claims: &Claims,
+    viewer: Option<ViewerId>,
+    viewing: &Viewing,
+) -> Result<String, Problem> {
     let text = serde_json::to_vec(claims).map_err(|_| Problem::internal("a link cannot be written"))?;
     let sealed = app
         .secrets
         .seal(Purpose::Link, &text)
         .map_err(|why| Problem::refused("data-too-long", why).field("data"))?;
     let token = URL_SAFE_NO_PAD.encode(&sealed);
-    if token.len() <= LONGEST_TOKEN {
-        return Ok(token);
-    }
-    let name = random::<32>().map_err(|_| Problem::internal("no randomness"))?;
-    let (app, owner, id, expires) =
-        (app.clone(), tenant.to_owned(), app.secrets.name("link", &[&name]), claims.x);
-    web::block(move || app.records.add_link(&id, &owner, &sealed, expires)).await??;
-    Ok(format!("{KEPT}{}", URL_SAFE_NO_PAD.encode(name)))
+    let name = match token.len() <= LONGEST_TOKEN {
+        true => None,
+        false => Some(random::<32>().map_err(|_| Problem::internal("no randomness"))?),
+    };
+    let id = name.map(|name| app.secrets.name("link", &[&name]));
+    let (app, tenant, template, expires) = (app.clone(), claims.n.clone(), claims.t.clone(), claims.x);
+    let uses = uses::of_viewing(viewing);
+    let noted = web::block(move || {
+        let record = Record { tenant: &tenant, template: &template, viewer, uses: &uses };
+        let kept = id.as_ref().map(|id| KeptLink { id, sealed: &sealed, expires });
+        app.records.add_link(&record, kept.as_ref())
+    });
+    noted.await??;
+    Ok(name.map_or(token, |name| format!("{KEPT}{}", URL_SAFE_NO_PAD.encode(name))))
 }
 
 /// The viewing of a link.
@@ -158,7 +246,19 @@ pub async fn follow(app: &Arc<App>, token: &str) -> Result<Arc<Viewing>, Problem
     if claims.x <= clock::now() {
         return Err(Problem::new(StatusCode::GONE, "link-expired", "this link has expired"));
     }
-    let wish =
-        Wish { tenant: claims.n, template: claims.t, version: claims.v, rendition: claims.r, data: claims.d };
-    app.viewing(wish).await
+    let (viewer, made) = (claims.viewer(), claims.c);
+    erase::may_open(app, &claims.n, &claims.t, viewer, made)?;
+    let (tenant, template) = (claims.n.clone(), claims.t.clone());
+    let wish = Wish {
+        tenant: claims.n,
+        template: claims.t,
+        version: claims.v,
+        rendition: claims.r,
+        data: claims.d,
+        viewer: viewer.map(|(viewer, _)| viewer),
+    };
+    let viewing = app.viewing(wish).await?;
+    // The viewer may have been erased while it was filled.
+    erase::may_open(app, &tenant, &template, viewer, made).inspect_err(|_| erase::let_go(app, viewer))?;
+    Ok(viewing)
 }

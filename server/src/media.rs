@@ -12,7 +12,7 @@ use vignette_renderer::audio::AacTrack;
 use vignette_renderer::encode::{EncoderId, SegmentEncoder, VideoProfile};
 use vignette_renderer::frame::I420Frame;
 use vignette_renderer::package::cmaf::{
-    AudioTiming, audio_segment, init_audio, init_video, init_video_name, video_segment,
+    AudioTiming, audio_segment, init_audio, init_audio_name, init_video, init_video_name, video_segment,
 };
 use vignette_renderer::segment::EncodedSegment;
 use vignette_renderer::store::{Lookup, Vault};
@@ -174,6 +174,16 @@ fn remember(app: &Arc<App>, key: Digest, bytes: Vec<u8>) {
 
 fn header_key(name: &str) -> Digest {
     Digest(blake3::derive_key("vignette media header v1", name.as_bytes()))
+}
+
+/// The store's name for the note beside a segment that begins at this frame.
+pub fn note_of_segment(key: Digest, first: u32) -> Digest {
+    place_key(Name { key, first: Some(first) })
+}
+
+/// The store's name for the note beside a sound.
+pub fn note_of_sound(key: Digest) -> Digest {
+    header_key(&init_audio_name(key))
 }
 
 /// Where the store notes how the segment of that name was encoded.

@@ -15,6 +15,8 @@ pub enum Class {
     Ahead,
     /// Work that nobody watches.
     Job,
+    /// One of many rows of a batch.
+    Batch,
 }
 
 /// Permits to use a core.

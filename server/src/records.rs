@@ -11,6 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock;
 use crate::problem::Problem;
+use crate::quota::Quota;
+use crate::uses::{Record, ViewerId};
 
 /// The database.
 pub struct Records {
@@ -18,7 +20,7 @@ pub struct Records {
 }
 
 /// Steps that bring a database from one version to the next; a step is never changed.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 5] = ["
 CREATE TABLE keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
     created INTEGER NOT NULL, revoked INTEGER);
 CREATE TABLE links (id BLOB PRIMARY KEY, tenant TEXT NOT NULL, sealed BLOB NOT NULL, expires INTEGER NOT NULL);
@@ -36,6 +38,44 @@ CREATE INDEX jobs_of_tenant ON jobs (tenant, seq);
 CREATE TABLE deliveries (id TEXT PRIMARY KEY, job TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, sealed BLOB NOT NULL, attempts INTEGER NOT NULL,
     next INTEGER, state TEXT NOT NULL, last TEXT, changed INTEGER NOT NULL);
 CREATE INDEX deliveries_due ON deliveries (next) WHERE next IS NOT NULL;
+", "
+CREATE TABLE viewers (id BLOB PRIMARY KEY, erased INTEGER NOT NULL, links INTEGER NOT NULL, changed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE owners (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, template TEXT NOT NULL, viewer BLOB NOT NULL, day INTEGER NOT NULL,
+    UNIQUE (tenant, template, day, viewer));
+CREATE INDEX owners_viewer ON owners (viewer);
+CREATE TABLE uses (key BLOB NOT NULL, kind INTEGER NOT NULL, detail INTEGER NOT NULL, owner INTEGER NOT NULL,
+    PRIMARY KEY (key, kind, detail, owner)) WITHOUT ROWID;
+CREATE INDEX uses_owner ON uses (owner);
+CREATE TABLE doomed (key BLOB NOT NULL, kind INTEGER NOT NULL, detail INTEGER NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (key, kind, detail)) WITHOUT ROWID;
+CREATE TABLE retention (tenant TEXT NOT NULL, template TEXT NOT NULL, days INTEGER NOT NULL, PRIMARY KEY (tenant, template)) WITHOUT ROWID;
+ALTER TABLE jobs ADD COLUMN viewer BLOB;
+CREATE INDEX jobs_viewer ON jobs (viewer) WHERE viewer IS NOT NULL;
+ALTER TABLE links ADD COLUMN viewer BLOB;
+ALTER TABLE links ADD COLUMN template TEXT;
+ALTER TABLE links ADD COLUMN created INTEGER;
+CREATE INDEX links_viewer ON links (viewer) WHERE viewer IS NOT NULL;
+", "
+CREATE TABLE batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, template TEXT NOT NULL,
+    version TEXT NOT NULL, state TEXT NOT NULL, priority INTEGER NOT NULL, served INTEGER NOT NULL, created INTEGER NOT NULL, begun INTEGER,
+    finished INTEGER, start INTEGER NOT NULL, total INTEGER NOT NULL, done INTEGER NOT NULL, failed INTEGER NOT NULL,
+    erased INTEGER NOT NULL, sealed BLOB NOT NULL, forecast BLOB, code TEXT);
+CREATE INDEX batches_open ON batches (state) WHERE finished IS NULL;
+CREATE INDEX batches_of_tenant ON batches (tenant, seq);
+CREATE TABLE batch_rows (batch INTEGER NOT NULL, number INTEGER NOT NULL, state INTEGER NOT NULL, viewer BLOB, not_before INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, sealed BLOB NOT NULL, cells BLOB, file TEXT, link BLOB, detail BLOB, PRIMARY KEY (batch, number)) WITHOUT ROWID;
+CREATE INDEX batch_rows_open ON batch_rows (batch, state, number) WHERE state IN (0, 1);
+CREATE INDEX batch_rows_viewer ON batch_rows (viewer) WHERE viewer IS NOT NULL;
+CREATE INDEX batch_rows_file ON batch_rows (file) WHERE file IS NOT NULL;
+", "
+CREATE TABLE signing_keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, created INTEGER NOT NULL, ends INTEGER);
+CREATE INDEX signing_keys_of_tenant ON signing_keys (tenant);
+", "
+ALTER TABLE keys ADD COLUMN expires INTEGER;
+ALTER TABLE keys ADD COLUMN renders_per_day INTEGER;
+ALTER TABLE keys ADD COLUMN seconds_per_day INTEGER;
+CREATE TABLE quota_used (key TEXT NOT NULL, day INTEGER NOT NULL, renders INTEGER NOT NULL, millis INTEGER NOT NULL,
+    PRIMARY KEY (key, day)) WITHOUT ROWID;
 "];
 
 /// Longer than any pause before something is tried again, in milliseconds. What is due later than that was put off by a clock that has
@@ -51,6 +91,8 @@ pub struct KeyRecord {
     pub tenant: String,
     /// What it may do, separated by spaces.
     pub scopes: String,
+    /// What it may have made in a day.
+    pub quota: Quota,
 }
 
 /// A job as it is kept.
@@ -143,6 +185,33 @@ pub struct NewJob<'a> {
     pub frames: u32,
     /// The caller's idempotency key and the request's body, each by a keyed digest.
     pub idem: Option<([u8; 32], [u8; 32])>,
+    /// Whom the video is for, and what is made for it.
+    pub record: &'a Record<'a>,
+}
+
+/// What a list of jobs is narrowed by.
+#[derive(Debug, Default)]
+pub struct JobFilter {
+    /// Only those in this state.
+    pub state: Option<String>,
+    /// Only those of this template.
+    pub template: Option<String>,
+    /// Only those for this viewer.
+    pub viewer: Option<ViewerId>,
+    /// Only those made then or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Only those made before then.
+    pub until: Option<i64>,
+}
+
+/// A link whose token does not fit into a URL.
+pub struct KeptLink<'a> {
+    /// Its name, by a keyed digest.
+    pub id: &'a [u8; 32],
+    /// What it says, sealed.
+    pub sealed: &'a [u8],
+    /// When it expires, in seconds since 1970.
+    pub expires: i64,
 }
 
 /// What became of a job that was offered.
@@ -211,7 +280,7 @@ impl Records {
     }
 
     /// A transaction that was left behind by a panic was rolled back, so the connection is as good as before.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -224,10 +293,17 @@ impl Records {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn add_key(&self, id: &str, tenant: &str, hash: &[u8; 32], scopes: &str) -> Result<(), Problem> {
+    pub fn add_key(
+        &self,
+        id: &str,
+        tenant: &str,
+        hash: &[u8; 32],
+        scopes: &str,
+        quota: Quota,
+    ) -> Result<(), Problem> {
         self.lock().execute(
-            "INSERT INTO keys (id, tenant, hash, scopes, created) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id, tenant, hash, scopes, clock::now_millis()],
+            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![id, tenant, hash, scopes, clock::now_millis(), quota.renders, quota.seconds],
         )?;
         Ok(())
     }
@@ -241,15 +317,40 @@ impl Records {
         Ok(self.lock().execute(change, params![id, clock::now_millis()])? > 0)
     }
 
+    /// Adds a key that may do what the key `old` may, which ends in `overlap` milliseconds. Whether there was one.
+    ///
+    /// # Errors
+    /// What SQLite says; then nothing changed.
+    pub fn renew_key(&self, old: &str, id: &str, hash: &[u8; 32], overlap: i64) -> Result<bool, Problem> {
+        let now = clock::now_millis();
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        let added = change.execute(
+            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day) SELECT ?2, tenant, ?3, scopes, ?4, \
+             renders_per_day, seconds_per_day FROM keys WHERE id = ?1 AND revoked IS NULL AND (expires IS NULL OR expires > ?4)",
+            params![old, id, hash, now],
+        )?;
+        change.execute(
+            "UPDATE keys SET expires = MIN(COALESCE(expires, ?2), ?2) WHERE id = ?1",
+            params![old, now + overlap],
+        )?;
+        change.commit()?;
+        Ok(added > 0)
+    }
+
     /// The key whose secret has this digest.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn key(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Problem> {
-        let query = "SELECT id, tenant, scopes FROM keys WHERE hash = ?1 AND revoked IS NULL";
-        let read =
-            |row: &Row<'_>| Ok(KeyRecord { id: row.get(0)?, tenant: row.get(1)?, scopes: row.get(2)? });
-        Ok(self.lock().prepare_cached(query)?.query_row(params![hash], read).optional()?)
+        let query = "SELECT id, tenant, scopes, renders_per_day, seconds_per_day FROM keys WHERE hash = ?1 AND revoked IS NULL AND \
+                     (expires IS NULL OR expires > ?2)";
+        let read = |row: &Row<'_>| {
+            let quota = Quota { renders: row.get(3)?, seconds: row.get(4)? };
+            Ok(KeyRecord { id: row.get(0)?, tenant: row.get(1)?, scopes: row.get(2)?, quota })
+        };
+        let values = params![hash, clock::now_millis()];
+        Ok(self.lock().prepare_cached(query)?.query_row(values, read).optional()?)
     }
 
     /// Whether any key was ever made.
@@ -260,13 +361,27 @@ impl Records {
         Ok(self.lock().query_row("SELECT EXISTS (SELECT 1 FROM keys)", [], |row| row.get(0))?)
     }
 
-    /// Keeps a link that is too long for a URL.
+    /// Notes a link, and keeps it here under its id when it is too long for a URL.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn add_link(&self, id: &[u8; 32], tenant: &str, sealed: &[u8], expires: i64) -> Result<(), Problem> {
-        let add = "INSERT INTO links (id, tenant, sealed, expires) VALUES (?1, ?2, ?3, ?4)";
-        self.lock().execute(add, params![id, tenant, sealed, expires])?;
+    /// What SQLite says; then there is no such link.
+    pub fn add_link(&self, record: &Record<'_>, kept: Option<&KeptLink<'_>>) -> Result<(), Problem> {
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
+        record.write(&change)?;
+        if let Some(viewer) = record.viewer {
+            change.execute(
+                "INSERT INTO viewers VALUES (?1, 0, 1, ?2) ON CONFLICT (id) DO UPDATE SET links = links + 1, changed = ?2",
+                params![viewer, clock::now_millis()],
+            )?;
+        }
+        if let Some(KeptLink { id, sealed, expires }) = kept {
+            change.execute(
+                "INSERT INTO links (id, tenant, sealed, expires, viewer, template, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![id, record.tenant, sealed, expires, record.viewer, record.template, clock::now_millis()],
+            )?;
+        }
+        change.commit()?;
         Ok(())
     }
 
@@ -409,12 +524,13 @@ impl Records {
         let (idem, body) = new.idem.unzip();
         change.execute(
             "INSERT INTO jobs (id, tenant, template, version, state, priority, created, deadline, not_before, attempts, sealed, frames, \
-             done, idem, idem_body) VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?7, 0, 0, ?8, ?9, 0, ?10, ?11)",
+             done, idem, idem_body, viewer) VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?7, 0, 0, ?8, ?9, 0, ?10, ?11, ?12)",
             params![
                 new.id, new.tenant, new.template, new.version, new.priority, clock::now_millis(), new.deadline, new.sealed,
-                new.frames, idem, body
+                new.frames, idem, body, new.record.viewer
             ],
         )?;
+        new.record.write(&change)?;
         let made =
             change.query_row(&format!("SELECT {JOB} FROM jobs WHERE id = ?1"), params![new.id], job)?;
         change.commit()?;
@@ -430,25 +546,26 @@ impl Records {
         Ok(self.lock().prepare_cached(&query)?.query_row(params![id, tenant], job).optional()?)
     }
 
-    /// A tenant's jobs, newest first, before `cursor`, in `state` if one is told.
+    /// A tenant's jobs that `filter` takes, newest first, before `cursor`.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn jobs(
         &self,
         tenant: &str,
-        state: Option<&str>,
-        template: Option<&str>,
+        filter: &JobFilter,
         cursor: Option<i64>,
         most: u32,
     ) -> Result<Vec<JobRecord>, Problem> {
         let query = format!(
             "SELECT {JOB} FROM jobs WHERE tenant = ?1 AND seq < ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR template = ?4) \
-             ORDER BY seq DESC LIMIT ?5"
+             AND (?6 IS NULL OR viewer = ?6) AND created >= ?7 AND created < ?8 ORDER BY seq DESC LIMIT ?5"
         );
         let connection = self.lock();
         let mut query = connection.prepare_cached(&query)?;
-        let values = params![tenant, cursor.unwrap_or(i64::MAX), state, template, most];
+        let JobFilter { state, template, viewer, since, until } = filter;
+        let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
+        let values = params![tenant, cursor.unwrap_or(i64::MAX), state, template, most, viewer, since, until];
         let rows = query.query_map(values, job)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -624,7 +741,8 @@ impl Records {
         let old: Vec<String> = change
             .prepare(
                 "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
-                      (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1)",
+                      (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1) AND file NOT IN \
+                      (SELECT file FROM batch_rows WHERE file IS NOT NULL)",
             )?
             .query_map(params![before], |row| row.get(0))?
             .collect::<Result<_, _>>()?;

@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{jobs, links, media, operate, page, stills, templates, watch};
+use crate::{batches, erase, jobs, links, media, operate, page, signed, stills, templates, watch};
 
 /// Path, method and handler of every route. The documentation of the API has each of those under `/v1`.
 pub fn all(config: &mut ServiceConfig) {
@@ -73,8 +73,60 @@ pub fn all(config: &mut ServiceConfig) {
                 .default_service(nothing()),
         )
         .service(
+            web::resource("/v1/templates/{name}/retention")
+                .route(web::put().to(erase::set_retention))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches")
+                .route(web::get().to(batches::list))
+                .route(web::post().to(batches::create))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches/{id}")
+                .route(web::get().to(batches::get))
+                .route(web::delete().to(batches::cancel))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches/{id}/results.csv")
+                .route(web::get().to(batches::results))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches/{id}/rows/{number}/file")
+                .route(web::get().to(batches::file))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches/{id}/{step}")
+                .route(web::post().to(batches::step))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/viewers/{id}")
+                .route(web::delete().to(erase::erase))
+                .default_service(nothing()),
+        )
+        .service(
             web::resource("/v1/webhook-secret")
                 .route(web::get().to(crate::hooks::tell_secret))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/signatures").route(web::post().to(signed::create)).default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/signing-key")
+                .route(web::get().to(signed::tell_key))
+                .route(web::post().to(signed::rotate))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/r/{file}")
+                .route(web::get().to(signed::get))
+                .route(web::head().to(signed::get))
                 .default_service(nothing()),
         )
         .service(web::resource("/s/{name}").route(web::get().to(media::get)).default_service(nothing()))

@@ -8,15 +8,16 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, PathConfig, QueryConfig};
-use actix_web::{App as WebApp, Error, HttpServer};
+use actix_web::{App as WebApp, Error, HttpMessage, HttpServer};
 use serde_json::json;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::quota::Standing;
 use crate::secrets::random;
 use crate::workshop::Workshop;
-use crate::{clock, hooks, jobs, log, routes};
+use crate::{batches, clock, cors, erase, hooks, jobs, log, routes};
 
 /// Seconds that answers under way have at the end.
 const LAST_SECONDS: u64 = 10;
@@ -43,6 +44,7 @@ pub fn run(
     let (address, limits) = (config.address()?, config.limits.clone());
     let app = Arc::new(App::open(config, workshop, rotate)?);
     let again = app.records.requeue().map_err(|_| "the database does not answer".to_owned())?;
+    app.records.requeue_rows().map_err(|_| "the database does not answer".to_owned())?;
     let shared = app.clone();
     actix_web::rt::System::new().block_on(async move {
         let server = HttpServer::new(move || {
@@ -54,6 +56,7 @@ pub fn run(
                 .app_data(QueryConfig::default().error_handler(|_, _| {
                     Problem::bad("query-invalid", "the query has a field that there is not, or lacks one").into()
                 }))
+                .wrap(from_fn(cors::guard))
                 .wrap(from_fn(observe))
                 .configure(routes::all)
         })
@@ -69,7 +72,12 @@ pub fn run(
         for _ in 0..limits.jobs {
             actix_web::rt::spawn(jobs::work(app.clone()));
         }
+        for _ in 0..limits.batch_workers {
+            actix_web::rt::spawn(batches::work::rows(app.clone()));
+        }
+        actix_web::rt::spawn(batches::work::forecast(app.clone()));
         actix_web::rt::spawn(hooks::work(app.clone()));
+        actix_web::rt::spawn(erase::work(app.clone()));
         actix_web::rt::spawn(sweep(app.clone()));
         log::event("start", json!({ "address": bound.to_string(), "requeued": again, "templates": app.catalog.gallery().count() }));
         started(&Started { url: format!("http://{bound}") });
@@ -124,14 +132,16 @@ async fn sweep(app: Arc<App>) {
                 // One that is gone already is no fault.
                 let _ = std::fs::remove_file(state.config.data_dir.join("files").join(file));
             }
-            Ok::<usize, Problem>(files.len())
+            let rows = batches::work::sweep(&state, &state.records, before)?;
+            erase::retire(&state)?;
+            Ok::<usize, Problem>(files.len() + rows)
         });
         if let Ok(Ok(count)) = swept.await
             && count > 0
         {
             log::event("sweep", json!({ "files": count }));
         }
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        app.ending_or(Duration::from_secs(600)).await;
     }
 }
 
@@ -148,6 +158,10 @@ async fn observe(
     let number = format!("{number:016x}");
     if let Ok(value) = HeaderValue::from_str(&number) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let standing = response.request().extensions().get::<Standing>().cloned();
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
     }
     let status = response.status().as_u16();
     if let Some(app) = app {

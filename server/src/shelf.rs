@@ -1,13 +1,14 @@
 //! Viewings that are known, and the media names that their playlists announced. Bounded: what was not asked for longest goes first, and
 //! comes back with the next request for its link.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 use vignette_templates::blob::Digest;
 
+use crate::uses::ViewerId;
 use crate::viewing::{Place, Viewing};
 
 /// A viewing that is there, or that one caller makes while others wait.
@@ -33,7 +34,12 @@ struct Entry {
     cell: Cell,
     used: u64,
     announced: bool,
+    /// For whom it is; `None` is anybody.
+    viewers: HashSet<Option<ViewerId>>,
 }
+
+/// Viewers that are told apart for one viewing; one with more is anybody's.
+const MOST_VIEWERS: usize = 64;
 
 impl Shelf {
     /// Knows at most `most` viewings.
@@ -41,18 +47,44 @@ impl Shelf {
         Shelf { state: Mutex::default(), most: most.max(1) }
     }
 
-    /// The viewing of that name, to be made by the first who asks.
-    pub fn cell(&self, id: Digest) -> Cell {
+    /// The viewing of that name, to be made by the first who asks, for this viewer.
+    pub fn cell(&self, id: Digest, viewer: Option<ViewerId>) -> Cell {
         let mut state = self.lock();
         if !state.viewings.contains_key(&id) {
             while state.viewings.len() >= self.most {
                 state.forget_oldest();
             }
-            let entry = Entry { cell: Cell::default(), used: 0, announced: false };
+            let entry = Entry { cell: Cell::default(), used: 0, announced: false, viewers: HashSet::new() };
             state.viewings.insert(id, entry);
         }
         state.touch(&id);
-        state.viewings.get(&id).map(|entry| entry.cell.clone()).unwrap_or_default()
+        let Some(entry) = state.viewings.get_mut(&id) else { return Cell::default() };
+        let viewer = viewer.filter(|_| entry.viewers.len() < MOST_VIEWERS);
+        entry.viewers.insert(viewer);
+        entry.cell.clone()
+    }
+
+    /// Forgets the viewings that are for this viewer alone, and gives those that were made.
+    pub fn forget_viewer(&self, viewer: &ViewerId) -> Vec<Arc<Viewing>> {
+        let mut state = self.lock();
+        let alone = |(id, entry): (&Digest, &mut Entry)| {
+            (entry.viewers.remove(&Some(*viewer)) && entry.viewers.is_empty()).then_some(*id)
+        };
+        let gone: Vec<Digest> = state.viewings.iter_mut().filter_map(alone).collect();
+        gone.into_iter().filter_map(|id| state.forget(&id)).collect()
+    }
+
+    /// Forgets the viewings that need any of the segments or sounds that `is_gone` names, and gives them.
+    pub fn forget_using(&self, is_gone: impl Fn(&Digest) -> bool) -> Vec<Arc<Viewing>> {
+        let mut state = self.lock();
+        let needs = |viewing: &Arc<Viewing>| {
+            viewing.sound().is_some_and(|key| is_gone(&key))
+                || viewing.sizes.iter().flat_map(|size| &size.plan.segments).any(|s| is_gone(s.key.digest()))
+        };
+        let made = state.viewings.iter();
+        let gone: Vec<Digest> =
+            made.filter(|(_, entry)| entry.cell.get().is_some_and(needs)).map(|(id, _)| *id).collect();
+        gone.into_iter().filter_map(|id| state.forget(&id)).collect()
     }
 
     /// Lets the media of a viewing be found by name, as its playlists are about to tell them.
@@ -104,16 +136,24 @@ impl State {
             self.names.clear();
             return;
         };
-        let Some(entry) = self.viewings.remove(&id) else { return };
-        let Some(viewing) = entry.cell.get().filter(|_| entry.announced) else { return };
-        for (name, _) in viewing.names() {
-            if let Some(owners) = self.names.get_mut(&name) {
-                owners.retain(|(owner, _)| *owner != id);
-                if owners.is_empty() {
-                    self.names.remove(&name);
+        self.forget(&id);
+    }
+
+    fn forget(&mut self, id: &Digest) -> Option<Arc<Viewing>> {
+        let entry = self.viewings.remove(id)?;
+        self.order.remove(&entry.used);
+        let viewing = entry.cell.get()?.clone();
+        if entry.announced {
+            for (name, _) in viewing.names() {
+                if let Some(owners) = self.names.get_mut(&name) {
+                    owners.retain(|(owner, _)| owner != id);
+                    if owners.is_empty() {
+                        self.names.remove(&name);
+                    }
                 }
             }
         }
+        Some(viewing)
     }
 }
 
@@ -166,6 +206,24 @@ impl Warm {
         while state.bytes > self.most {
             let Some((_, oldest)) = state.order.pop_first() else { break };
             if let Some((bytes, _)) = state.entries.remove(&oldest) {
+                state.bytes -= bytes.len();
+            }
+        }
+    }
+
+    /// Forgets what `keep` does not want.
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let gone: Vec<(u64, String)> = state
+            .order
+            .iter()
+            .filter(|(_, name)| !keep(name))
+            .map(|(used, name)| (*used, name.clone()))
+            .collect();
+        for (used, name) in gone {
+            state.order.remove(&used);
+            if let Some((bytes, _)) = state.entries.remove(&name) {
                 state.bytes -= bytes.len();
             }
         }

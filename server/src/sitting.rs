@@ -153,6 +153,9 @@ impl Studio {
         piece: Piece,
         class: Class,
     ) -> Result<Ticket, Full> {
+        if viewing.is_over() {
+            return Err(Full);
+        }
         loop {
             let sitting = self.sitting(viewing)?;
             if let Some(ticket) = sitting.want(piece, class) {
@@ -176,6 +179,14 @@ impl Studio {
             state.pieces.entry(*piece).or_insert_with(fresh).ahead = until;
         }
         sitting.changed.notify_all();
+    }
+
+    /// Ends the sitting of one viewing; what it makes is given up.
+    pub fn end(&self, viewing: &Digest) {
+        if let Some(sitting) = lock(&self.sittings).get(viewing) {
+            lock(&sitting.state).closed = true;
+            sitting.changed.notify_all();
+        }
     }
 
     /// Ends all sittings; what they make is given up.

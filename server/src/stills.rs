@@ -50,6 +50,7 @@ pub async fn create(
         version: new.version,
         rendition: new.rendition,
         data: new.data,
+        viewer: None,
     };
     let viewing = app.viewing(wish).await?;
     let frame = watch::frame_at(&viewing.video, &new.at)?;

@@ -69,13 +69,14 @@ pub async fn get(
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Read).await?;
     let (state, name, version) = (app.clone(), name.into_inner(), which.into_inner().version);
-    let (found, versions) = web::block(move || {
+    let told = web::block(move || {
         let found = state.catalog.get(&caller.tenant, &name, version.as_deref())?;
         let versions = state.records.versions(&caller.tenant, &name)?;
-        Ok::<_, Problem>((found, versions))
-    })
-    .await??;
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(describe(&found, &versions)))
+        let mut told = describe(&found, &versions);
+        told["retention_days"] = json!(state.ledger.retention(&caller.tenant, &name).0);
+        Ok::<_, Problem>(told)
+    });
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(told.await??))
 }
 
 fn describe(found: &Version, versions: &[(i64, String, i64)]) -> Value {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use vignette_renderer::encode::{EncoderId, VideoProfile};
@@ -12,11 +13,11 @@ use vignette_renderer::package::hls::{BitRates, Captions, Presentation, Rung, So
 use vignette_renderer::package::webvtt::to_webvtt;
 use vignette_renderer::plan::Plan;
 use vignette_templates::blob::Digest;
-use vignette_templates::fault::{Fault, Warned};
+use vignette_templates::fault::Fault;
 use vignette_templates::video::Video;
 
 use crate::catalog::Version;
-use crate::workshop::Opened;
+use crate::workshop::{Filled, Opened, Remembered};
 
 /// Where players find media, whoever's link they follow.
 pub const MEDIA_BASE: &str = "/s/";
@@ -39,6 +40,11 @@ pub struct Viewing {
     pub files: BTreeMap<String, Bytes>,
     /// The captions as WebVTT.
     pub captions: Bytes,
+    /// What was generated for it.
+    pub generated: Vec<Remembered>,
+    /// The store's names for what was found out about its files.
+    pub findings: Vec<Digest>,
+    over: AtomicBool,
 }
 
 /// One size of a video.
@@ -64,8 +70,8 @@ pub enum Place {
 
 impl Viewing {
     /// Plans `filled` in the sizes that its canvas is large enough for, and writes its playlists.
-    pub fn plan(id: Digest, from: Version, filled: Warned<Video>) -> Viewing {
-        let (template, video) = (from.opened, filled.value);
+    pub fn plan(id: Digest, from: Version, filled: Filled) -> Viewing {
+        let (template, video) = (from.opened, filled.video.value);
         let version = Some(from.version).filter(|_| !from.gallery);
         let canvas = video.canvas;
         let mut rungs = ladder(canvas.width, canvas.height, VideoProfile::DEFAULT_QUALITY);
@@ -94,7 +100,29 @@ impl Viewing {
         let files = presentation.files(Some(MEDIA_BASE)).into_iter();
         let files = files.map(|(path, text)| (path, Bytes::from(text))).collect();
         let captions = to_webvtt(&video.captions).into();
-        Viewing { id, template, version, warnings: filled.warnings, sizes, files, captions, video }
+        Viewing {
+            id,
+            template,
+            version,
+            warnings: filled.video.warnings,
+            sizes,
+            files,
+            captions,
+            video,
+            generated: filled.generated,
+            findings: filled.findings,
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Nothing more is made of it.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more is made of it.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 
     /// Every media file that the playlists name, with what it stands for.

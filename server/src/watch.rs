@@ -17,6 +17,7 @@ use vignette_templates::units::{self, Duration as Written};
 use vignette_templates::video::Video;
 
 use crate::app::App;
+use crate::output::{self, Format, Output};
 use crate::permits::Class;
 use crate::problem::Problem;
 use crate::sitting::Piece;
@@ -73,6 +74,8 @@ pub async fn get(
             Ok(private().content_type("image/png").body(bytes))
         }
         "video.mp4" => video(app, &request, viewing).await,
+        "preview.gif" => preview(app, &request, &viewing, Format::Gif).await,
+        "preview.webp" => preview(app, &request, &viewing, Format::Webp).await,
         file => match viewing.files.get(file) {
             Some(bytes) if file.ends_with(".m3u8") => {
                 if file == "master.m3u8" {
@@ -193,15 +196,31 @@ pub async fn in_time<T>(
     }
 }
 
+/// A short animation for e-mail, made once.
+async fn preview(
+    app: &Arc<App>,
+    request: &HttpRequest,
+    viewing: &Arc<Viewing>,
+    format: Format,
+) -> Result<HttpResponse, Problem> {
+    let output = Output { format, ..Output::default() };
+    let (name, _) = in_time(output::make(app, viewing, &output, Class::Wanted)).await?;
+    let path = app.config.data_dir.join("files").join(&name);
+    files::serve(request, path, &name).await?.ok_or_else(Problem::busy)
+}
+
 /// The whole video: the finished file when there is one, with ranges; until then fragments as they are made.
-async fn video(
+///
+/// # Errors
+/// A piece that cannot be made, as long as nothing was sent.
+pub async fn video(
     app: &Arc<App>,
     request: &HttpRequest,
     viewing: Arc<Viewing>,
 ) -> Result<HttpResponse, Problem> {
     let missing = || Problem::internal("a video without a size");
     let (path, name) = movie::path(app, &viewing, "mp4").ok_or_else(missing)?;
-    if let Some(response) = files::serve(request, path, &name, "video/mp4").await? {
+    if let Some(response) = files::serve(request, path, &name).await? {
         return Ok(response);
     }
     let mut response = private();

@@ -111,6 +111,17 @@ impl Audience {
         let Some(format) = Format::of(path) else {
             return Err(refused("viewers are read from .csv, .jsonl, .ndjson and .parquet files"));
         };
+        Audience::open_as(path, format)
+    }
+
+    /// The same for a file whose name does not tell its format.
+    ///
+    /// # Errors
+    /// As [`Audience::open`].
+    pub fn open_as(path: &Path, format: Format) -> Result<Audience, AudienceError> {
+        let name = path.display().to_string();
+        let refused =
+            |message: &str| AudienceError::Format { path: name.clone(), message: message.to_owned() };
         let stamp = stamp(path).map_err(|source| AudienceError::Io { path: name.clone(), source })?;
         let Some(stamp) = stamp else { return Err(refused("this is not a regular file")) };
         let unnamed = Audience { path: path.to_owned(), format, columns: Arc::new([]), stamp };

@@ -144,7 +144,7 @@ impl Watch for Reporter {
     }
 }
 
-fn as_json(forecast: &Forecast) -> Value {
+pub(super) fn as_json(forecast: &Forecast) -> Value {
     let segments = |segments: &Segments| {
         let Segments { distinct, frames, frames_watched } = segments;
         json!({ "distinct": distinct, "frames": frames, "frames_watched": frames_watched })

@@ -6,15 +6,25 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
+use vignette::audience::{Audience, AudienceError, Format as Rows, assign};
+use vignette::forecast::{ForecastOptions, Watch, forecast};
+use vignette::generators::Kind;
+use vignette::output::{Excerpt, Format, Output, OutputOptions};
 use vignette::renderer::encode::VideoProfile;
 use vignette::renderer::plan::Plan;
-use vignette::renderer::render::{Prepared, Stores};
+use vignette::renderer::render::{Observer, Prepared, Progress, RenderOptions, Stores};
 use vignette::templates::blob::Digest;
-use vignette::templates::fault::Warned;
+use vignette::templates::fault::{Warned, shortened};
+use vignette::templates::units::parse_duration;
 use vignette::templates::video::Video;
-use vignette::{Engine, Error, Template};
+use vignette::{Engine, Error, Noted, Template};
+use vignette_server::output::{Format as Wish, Output as Wanted};
+use vignette_server::quota::Quota;
 use vignette_server::records::Records;
-use vignette_server::workshop::{MakeError, Opened, Workshop};
+use vignette_server::remote::Fetcher;
+use vignette_server::workshop::{
+    AudienceRow, Filled, GeneratedKind, MakeError, Opened, Remembered, RowForm, Workshop,
+};
 use vignette_server::{Config, auth};
 
 use super::args::StoreOptions;
@@ -49,6 +59,18 @@ pub(super) struct ServeArguments {
     /// What the new key may do: render, read, manage; all of it when left out
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', requires = "add_key")]
     scopes: Vec<String>,
+    /// The most renders that the new key may have made in a day (UTC)
+    #[arg(long, value_name = "N", requires = "add_key", value_parser = clap::value_parser!(u32).range(1..))]
+    renders_per_day: Option<u32>,
+    /// The most seconds of video that the new key may have made in a day (UTC)
+    #[arg(long, value_name = "N", requires = "add_key", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds_per_day: Option<u32>,
+    /// Makes another key that may do what the key with this id may, prints it once, and ends the old one in a while
+    #[arg(long, value_name = "ID", conflicts_with = "add_key")]
+    renew_key: Option<String>,
+    /// Days that the old key is still good for
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "renew_key", value_parser = clap::value_parser!(u32).range(0..=365))]
+    overlap_days: u32,
     /// Ends an API key by its id
     #[arg(long, value_name = "ID")]
     revoke_key: Option<String>,
@@ -76,7 +98,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
     if arguments.check_config {
         return say("the configuration is right");
     }
-    if arguments.add_key.is_some() || arguments.revoke_key.is_some() {
+    if arguments.add_key.is_some() || arguments.revoke_key.is_some() || arguments.renew_key.is_some() {
         return keys(&config, &arguments);
     }
     let mut place = arguments.store;
@@ -84,7 +106,11 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
         place.store = Some(config.data_dir.join("store").to_string_lossy().into_owned());
     }
     let stores = store::open(&place, &plainly);
-    let engine = Arc::new(Engine::new()?.with_stores(stores));
+    let mut engine = Engine::new()?.with_stores(stores);
+    if let Some(fetcher) = Fetcher::new(&config) {
+        engine = engine.with_fetch(Arc::new(move |address| fetcher.fetch(address)));
+    }
+    let engine = Arc::new(engine);
     let shop = Arc::new(Shop { engine });
     vignette_server::run(config, shop, arguments.rotate_keys, |started| {
         // Nobody reads it where standard output is closed.
@@ -122,8 +148,15 @@ fn keys(config: &Config, arguments: &ServeArguments) -> Result<(), Stop> {
             Err(_) => Err(machine("the database does not answer")),
         };
     }
+    if let Some(old) = &arguments.renew_key {
+        return match auth::renew_key(&records, old, arguments.overlap_days).map_err(machine)? {
+            Some((id, key)) => say(&format!("id {id}\nkey {key}")),
+            None => Err(Stop::Usage(format!("--renew-key: there is no such key, {old}"))),
+        };
+    }
     let Some(tenant) = &arguments.add_key else { return Ok(()) };
-    let (id, key) = auth::make_key(&records, tenant, &arguments.scopes).map_err(Stop::Usage)?;
+    let quota = Quota { renders: arguments.renders_per_day, seconds: arguments.seconds_per_day };
+    let (id, key) = auth::make_key(&records, tenant, &arguments.scopes, quota).map_err(Stop::Usage)?;
     say(&format!("id {id}\nkey {key}"))
 }
 
@@ -145,6 +178,59 @@ fn fault(error: Error) -> MakeError {
     }
 }
 
+/// What the service wants of a video, as the engine has it. One frame at a time, since the service shares out the cores.
+fn resolved(wanted: &Wanted) -> Result<Output, MakeError> {
+    let moment = wanted.at.as_deref().map(parse_duration).transpose();
+    let at = moment.map_err(|error| MakeError::Input(format!("output.at: {error}")))?;
+    let format = match wanted.format {
+        Wish::Mp4 => Format::Mp4,
+        Wish::Webm => Format::Webm,
+        Wish::Gif => Format::Gif,
+        Wish::Webp => Format::Webp,
+        Wish::Jpg => Format::Jpeg,
+        Wish::Png => Format::Png,
+        Wish::Hls => Format::Hls,
+    };
+    Output::resolve(OutputOptions {
+        format,
+        render: RenderOptions { workers: 1, ..RenderOptions::default() },
+        excerpt: Excerpt { width: wanted.width, budget: wanted.max_bytes, ..Excerpt::default() },
+        at,
+        ..OutputOptions::default()
+    })
+    .map_err(fault)
+}
+
+/// Why an audience cannot be read, without the path, which is the service's own.
+fn unread(error: AudienceError) -> MakeError {
+    match error {
+        AudienceError::Format { message, .. } => MakeError::Input(message),
+        AudienceError::Io { source, .. } => {
+            MakeError::Machine(format!("an audience cannot be read: {}", source.kind()))
+        }
+    }
+}
+
+/// Stops a forecast when the service says so.
+struct Asked<'a>(&'a (dyn Fn() -> bool + Sync));
+
+impl Watch for Asked<'_> {
+    fn cancelled(&self) -> bool {
+        (self.0)()
+    }
+}
+
+/// Stops when the service says so.
+struct Cancelled<'a>(&'a (dyn Fn() -> bool + Sync));
+
+impl Observer for Cancelled<'_> {
+    fn progress(&self, _: Progress) {}
+
+    fn cancelled(&self) -> bool {
+        (self.0)()
+    }
+}
+
 impl Workshop for Shop {
     fn open(&self, folder: &Path) -> Result<Warned<Arc<dyn Opened>>, MakeError> {
         let Warned { value, warnings } = self.engine.open(folder, &[]).map_err(fault)?;
@@ -154,6 +240,10 @@ impl Workshop for Shop {
 
     fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
         inspect::inspect(folder)
+    }
+
+    fn forget(&self, key: &Digest) {
+        self.engine.generators().forget(key);
     }
 
     fn stores(&self) -> &Stores {
@@ -175,13 +265,94 @@ impl Opened for OpenTemplate {
         renditions.map(|(name, width, height)| (name.to_owned(), width, height)).collect()
     }
 
-    fn fill(&self, data: Value, rendition: Option<&str>) -> Result<Warned<Video>, MakeError> {
+    fn fill(&self, data: Value, rendition: Option<&str>, aloud: bool) -> Result<Filled, MakeError> {
         let data = self.template.data("data", data)?;
-        self.engine.personalise(&self.template, &data, rendition).map_err(fault)
+        let (video, noted) =
+            self.engine.personalise_noting(&self.template, &data, rendition, aloud).map_err(fault)?;
+        let Noted { generated, findings } = noted;
+        let generated = generated.into_iter().map(|(kind, key)| {
+            let kind = match kind {
+                Kind::Text => GeneratedKind::Text,
+                Kind::Voice => GeneratedKind::Voice,
+                Kind::Image => GeneratedKind::Image,
+            };
+            Remembered { kind, key }
+        });
+        Ok(Filled { video, generated: generated.collect(), findings })
     }
 
     fn plan(&self, video: &Video, profile: VideoProfile) -> Plan {
         self.engine.plan_for(video, profile)
+    }
+
+    fn assigned(&self, data: Value, texts: &[(String, String)]) -> Value {
+        assign(data, texts, self.template.data_schema())
+    }
+
+    fn rows(
+        &self,
+        audience: &Path,
+        form: RowForm,
+        columns: &[String],
+        each: &mut dyn FnMut(AudienceRow) -> Result<(), MakeError>,
+    ) -> Result<(), MakeError> {
+        let form = match form {
+            RowForm::Csv => Rows::Csv,
+            RowForm::JsonLines => Rows::JsonLines,
+            RowForm::Parquet => Rows::Parquet,
+        };
+        let audience = Audience::open_as(audience, form).map_err(unread)?;
+        let place = |name: &String| {
+            let found = audience.columns().iter().position(|known| known == name);
+            found.ok_or_else(|| MakeError::Input(format!("it has no column `{}`", shortened(name))))
+        };
+        let places: Vec<usize> = columns.iter().map(place).collect::<Result<_, _>>()?;
+        for row in audience.rows().map_err(unread)? {
+            let row = row.map_err(unread)?;
+            let cells = row.cells();
+            let cell =
+                |place: &usize| String::from_utf8_lossy(cells.get(*place).unwrap_or_default()).into_owned();
+            each(AudienceRow {
+                number: row.number(),
+                value: row.value(self.template.data_schema()),
+                cells: places.iter().map(cell).collect(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn forecast(
+        &self,
+        audience: &Path,
+        rendition: Option<&str>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Value>, MakeError> {
+        let audience = Audience::open_as(audience, Rows::JsonLines).map_err(unread)?;
+        let options = ForecastOptions {
+            rendition: rendition.map(str::to_owned),
+            // The service shares out the cores.
+            workers: 1,
+            ..ForecastOptions::default()
+        };
+        let made =
+            forecast(&self.engine, &self.template, &audience, &options, &Asked(cancelled)).map_err(fault)?;
+        Ok(made.map(|made| super::forecast::as_json(&made)))
+    }
+
+    fn plans(&self, video: &Video, output: &Wanted) -> Result<Vec<Plan>, MakeError> {
+        resolved(output)?.plans(&self.engine, video).map_err(fault)
+    }
+
+    fn write(
+        &self,
+        video: &Video,
+        output: &Wanted,
+        target: &Path,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), MakeError> {
+        let prepared = self.engine.prepare(&self.template, video).map_err(fault)?;
+        let written = resolved(output)?.write(&self.engine, video, &prepared, target, &Cancelled(cancelled));
+        written.map(drop).map_err(fault)
     }
 
     fn prepare<'a>(&'a self, video: &'a Video) -> Result<Prepared<'a>, MakeError> {

@@ -12,7 +12,7 @@ use crate::source::{self, MAX_BYTES};
 use crate::template::document::Document;
 use crate::template::read_document;
 use crate::time::FrameRate;
-use crate::world::{Directory, HasFontFamily, Probe, World};
+use crate::world::{Directory, Fetch, HasFontFamily, Probe, World};
 
 /// The names of a package's template, in order of preference.
 const TEMPLATE_FILES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
@@ -148,6 +148,8 @@ pub struct OpenOptions {
     pub has_font_family: Option<HasFontFamily>,
     /// Looks closer at files. Default: their first bytes decide.
     pub probe: Option<Probe>,
+    /// Fetches files that are named by an `https:` address. Default: such names are refused.
+    pub fetch: Option<Fetch>,
 }
 
 /// A template and its files.
@@ -195,6 +197,9 @@ impl Package {
         }
         if let Some(probe) = &options.probe {
             files = files.with_probe(probe.clone());
+        }
+        if let Some(fetch) = &options.fetch {
+            files = files.with_fetch(fetch.clone());
         }
         let opened = Template::open(&file.display().to_string(), &text, &files)?;
         Ok(Warned { value: Package { template: opened.value, files }, warnings: opened.warnings })

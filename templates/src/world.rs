@@ -52,6 +52,9 @@ pub enum FileError {
     /// The system refused.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
+    /// It is elsewhere, and cannot be had from there.
+    #[error("the file cannot be fetched: {0}")]
+    Unfetched(String),
 }
 
 /// Whether `name` may name a file of a package at all, wherever that package is.
@@ -79,16 +82,25 @@ pub fn check_name(name: &str) -> Result<(), FileError> {
     Err(FileError::NotAllowed(reason))
 }
 
+/// Whether `name` is an address rather than a file of the package.
+fn is_address(name: &str) -> bool {
+    name.starts_with("https://") || name.starts_with("http://")
+}
+
 /// Answers whether a font family is installed.
 pub type HasFontFamily = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// Answers whether a file can be decoded; see [`World::probe`].
 pub type Probe = Arc<dyn Fn(AssetKind, &Blob) -> Result<(), String> + Send + Sync>;
+
+/// Gives the bytes at an `https:` address, or why there are none; keeps them by itself if it wants to.
+pub type Fetch = Arc<dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// The files below one or more folders. What was read once is kept.
 pub struct Directory {
     roots: Vec<PathBuf>,
     has_font_family: HasFontFamily,
     probe: Option<Probe>,
+    fetch: Option<Fetch>,
     cache: Mutex<Cache>,
 }
 
@@ -108,6 +120,7 @@ impl Directory {
             roots: Vec::new(),
             has_font_family: Arc::new(|_| true),
             probe: None,
+            fetch: None,
             cache: Mutex::default(),
         };
         directory.and(root)
@@ -135,6 +148,12 @@ impl Directory {
     /// Looks at every file with `probe` before it is used.
     pub fn with_probe(mut self, probe: Probe) -> Self {
         self.probe = Some(probe);
+        self
+    }
+
+    /// Asks `fetch` for files that are named by an address; without it none is taken.
+    pub fn with_fetch(mut self, fetch: Fetch) -> Self {
+        self.fetch = Some(fetch);
         self
     }
 
@@ -172,6 +191,11 @@ fn read_file(path: &Path) -> Result<Blob, FileError> {
 
 impl World for Directory {
     fn read(&self, name: &str) -> Result<Blob, FileError> {
+        if let Some(fetch) = &self.fetch
+            && is_address(name)
+        {
+            return fetch(name).map(Blob::new).map_err(FileError::Unfetched);
+        }
         check_name(name)?;
         // A poisoned lock only means that another thread died; the cache holds whole entries at any time.
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).files.get(name).cloned();
@@ -301,6 +325,15 @@ mod tests {
             let error = world.read(name).unwrap_err().to_string();
             assert!(error.contains(reason), "{name}: {error}");
         }
+        let fetch: Fetch = Arc::new(|name: &str| match name {
+            "https://example.com/a.png" => Ok(b"far".to_vec()),
+            _ => Err("no".to_owned()),
+        });
+        assert!(matches!(world.read("https://example.com/a.png"), Err(FileError::NotAllowed(_))));
+        let world = world.with_fetch(fetch);
+        assert_eq!(world.read("https://example.com/a.png").unwrap().bytes().as_ref(), b"far");
+        assert_eq!(world.read("http://x/").unwrap_err(), FileError::Unfetched("no".into()));
+        assert!(matches!(world.read("file:///etc/passwd"), Err(FileError::NotAllowed(_))));
         let more = scratch.0.join("more");
         fs::create_dir_all(&more).unwrap();
         fs::write(more.join("photo.jpg"), b"photo").unwrap();

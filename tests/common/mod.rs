@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod devtools;
+pub mod place;
 pub mod service;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,123 @@
+//! A folder for a service: its data, and a gallery of one small template.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::service::Service;
+
+/// Six seconds in three scenes, of which one shows a name before a picture that is generated for it; a tone.
+pub const HELLO: &str = r##"
+vignette: 1
+name: hello
+canvas: { width: 320, height: 180, fps: 20, background: "#101828" }
+data:
+  required: [first_name]
+  properties:
+    first_name: { type: string, maxLength: 40, x-pii: true, examples: [Maria] }
+    plan: { type: string, enum: [basic, pro], default: basic }
+    story: { type: string, maxLength: 6000, default: "" }
+assets: { tone: { audio: tone.wav } }
+generate:
+  backdrop: { image: { prompt: calm waves, style: waves, width: 320, height: 180, palette: ["#0b1020", "#6366f1"], seed: "{{first_name}}" } }
+  line: { text: { grammar: { start: ["Good to see you, {{first_name}}", "Welcome, {{first_name}}"] }, seed: "{{first_name}}", fallback: "Hi" } }
+scenes:
+  - name: one
+    duration: 1500ms
+    layers:
+      - { rect: { fill: "#7c3aed" }, box: { x: 0, y: 0, width: 30%, height: 100% }, enter: { slide: left, for: 1s } }
+  - name: two
+    duration: 2500ms
+    layers:
+      - { image: backdrop, fit: cover }
+      - text: "{{line}}"
+        style: { size: 20px, color: white, fit: shrink }
+        box: { x: 5%, y: 30%, width: 90%, height: 40% }
+  - { name: three, duration: 2s, background: "#f97316" }
+audio: [{ asset: tone, gain: -12dB }]
+captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }]
+"##;
+
+/// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
+pub fn tone(seconds: u32) -> Vec<u8> {
+    let samples = seconds * 48_000;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples * 2).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(48_000u32.to_le_bytes());
+    wav.extend(96_000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend((samples * 2).to_le_bytes());
+    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
+    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
+    wav
+}
+
+/// The folder; removed when dropped.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place::with("hello", HELLO)
+    }
+
+    /// With this template of that name, which may use `tone.wav`.
+    pub fn with(name: &str, template: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("gallery").join(name);
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("template.yaml"), template).unwrap();
+        fs::write(package.join("tone.wav"), tone(7)).unwrap();
+        Place { folder }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn start(&self, config: &str) -> Service {
+        Service::start(&self.data(), &self.folder.path().join("gallery"), config)
+    }
+
+    /// Runs `vignette serve` with other arguments, to its end.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let mut command = super::vignette();
+        command.args(["serve", "--data-dir"]).arg(self.data()).args(arguments);
+        super::succeed(&mut command)
+    }
+
+    /// Every file below the data folder, with its bytes.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let (mut folders, mut files) = (vec![self.data()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap().flatten() {
+                let path = entry.path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    // One that is gone by now is no file.
+                    false => files.extend(fs::read(&path).ok().map(|bytes| (path, bytes))),
+                }
+            }
+        }
+        files
+    }
+}
+
+/// The lines of a playlist that are addresses, the header's first.
+pub fn media_of(playlist: &str) -> Vec<String> {
+    let header = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"'));
+    let pieces = playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    header.into_iter().chain(pieces).map(str::to_owned).collect()
+}
+
+/// Everything that a link's playlists name, by playlist; the sound's is the last.
+pub fn all_media(service: &Service, link: &str) -> Vec<Vec<String>> {
+    let master = service.get(&format!("{link}master.m3u8"));
+    assert_eq!(master.status, 200, "{}", master.text());
+    let master = master.text();
+    let audio = master.lines().find(|line| line.contains("TYPE=AUDIO")).unwrap();
+    let audio = audio.split("URI=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
+    let lists = master.lines().filter(|line| line.ends_with("index.m3u8")).map(str::to_owned).chain([audio]);
+    lists.map(|list| media_of(&service.get(&format!("{link}{list}")).text())).collect()
+}
