@@ -34,8 +34,8 @@ test:
 	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo run --locked --quiet -- models install hibari --from .cache/wheels
 	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo test --locked --workspace
 
-bench: setup
-	@scripts/setup.sh --tests
+bench:
+	@scripts/setup.sh --bench
 	cargo bench --locked --bench welcome
 	python3 benches/r1/make.py target/r1
 	cargo bench --locked --bench welcome -- --template target/r1 --data target/r1/viewer.json
@@ -43,3 +43,4 @@ bench: setup
 	cargo bench --locked --bench codecs
 	cargo build --release --locked
 	python3 benches/peers.py target/release/vignette
+	python3 benches/service.py target/release/vignette

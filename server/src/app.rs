@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use tokio::sync::{Notify, Semaphore};
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::erase::Ledger;
 use crate::jobs::Jobs;
 use crate::limit::Limiter;
+use crate::log;
 use crate::metrics::Metrics;
 use crate::output::{self, Making};
 use crate::problem::Problem;
@@ -61,6 +63,9 @@ pub struct App {
 
 /// Videos that are filled at a time for each core: filling waits for generators more than it computes.
 const FILLS_PER_CORE: usize = 4;
+
+/// The pause before something that could not be written is written again.
+const INSISTENCE: Duration = Duration::from_millis(500);
 
 /// Everything that decides a viewing.
 pub struct Wish {
@@ -197,6 +202,26 @@ impl App {
         Ok(made.await??)
     }
 
+    /// Writes something down, however often that takes while the database is away. When the service ends before, what was under way is
+    /// begun again at the next start.
+    pub async fn insist(
+        self: &Arc<Self>,
+        write: impl Fn(&App) -> Result<(), Problem> + Send + Sync + 'static,
+    ) {
+        let write = Arc::new(write);
+        loop {
+            let (app, write) = (self.clone(), write.clone());
+            if let Ok(Ok(())) = actix_web::web::block(move || write(&app)).await {
+                return;
+            }
+            if self.is_stopping() {
+                log::error("database", "something was not written before the end");
+                return;
+            }
+            tokio::time::sleep(INSISTENCE).await;
+        }
+    }
+
     /// How viewers reach this service, for addresses in answers.
     pub fn base(&self, request: &HttpRequest) -> String {
         if let Some(url) = &self.config.public_url {
@@ -219,7 +244,7 @@ impl App {
     }
 
     /// Waits, but not beyond the service's end.
-    pub async fn ending_or(&self, pause: std::time::Duration) {
+    pub async fn ending_or(&self, pause: Duration) {
         let ending = self.ending.notified();
         if !self.is_stopping() {
             // Either of both is what was waited for.

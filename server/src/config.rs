@@ -63,6 +63,8 @@ pub struct Limits {
     pub header_seconds: u64,
     /// Seconds that a request's body may take. Default: 60.
     pub body_seconds: u64,
+    /// Seconds that a receiver of a webhook may take. Default: 15.
+    pub webhook_seconds: u64,
     /// Connections at a time. Default: 4096.
     pub connections: usize,
     /// Bytes of an audience. Default: 64 MiB.
@@ -119,6 +121,7 @@ impl Default for Limits {
             requests_per_second: 20,
             header_seconds: 10,
             body_seconds: 60,
+            webhook_seconds: 15,
             connections: 4096,
             batch_bytes: 64 << 20,
             batch_rows: 100_000,
@@ -190,6 +193,7 @@ impl Config {
             ("requests_per_second", u64::from(limits.requests_per_second), 1, 1_000_000),
             ("header_seconds", limits.header_seconds, 1, 600),
             ("body_seconds", limits.body_seconds, 1, 3600),
+            ("webhook_seconds", limits.webhook_seconds, 1, 300),
             ("connections", limits.connections as u64, 1, 1_000_000),
             ("batch_bytes", limits.batch_bytes as u64, 1024, 1 << 32),
             ("batch_rows", limits.batch_rows, 1, 10_000_000),

@@ -28,8 +28,6 @@ use crate::secrets::Purpose;
 
 /// Pauses before each further attempt, in seconds; after the last one it is given up.
 const PAUSES: [i64; 8] = [2, 10, 60, 300, 1800, 7200, 28_800, 86_400];
-/// How long a receiver may take.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Webhooks that are sent at a time.
 const AT_ONCE: u32 = 8;
 
@@ -155,8 +153,9 @@ async fn attempt(app: &Arc<App>, delivery: &Delivery) {
     if status == "failed" {
         app.metrics.webhooks_failed.fetch_add(1, Ordering::Relaxed);
     }
-    let (state, id) = (app.clone(), delivery.id.clone());
-    let _ = web::block(move || state.records.attempted(&id, status, &last, next)).await;
+    let id = delivery.id.clone();
+    // Forgetting that it was received would mean sending it again.
+    app.insist(move |app| app.records.attempted(&id, status, &last, next)).await;
 }
 
 /// Up to a quarter more, so that receivers who were away are not met by all at once.
@@ -227,7 +226,8 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
     let url = check(&app.config, &message.url).map_err(|_| Trouble::Never("url refused"))?;
     let trusted =
         url.host_str().is_some_and(|host| app.config.private_webhook_hosts.iter().any(|known| known == host));
-    let client = checked_client(&url, trusted, PATIENCE).await.map_err(|why| match why {
+    let patience = Duration::from_secs(app.config.limits.webhook_seconds);
+    let client = checked_client(&url, trusted, patience).await.map_err(|why| match why {
         Unreachable::Url => Trouble::Never("url refused"),
         Unreachable::Name => Trouble::Later("name not resolved".into()),
         Unreachable::Address => Trouble::Later("address refused".into()),

@@ -28,7 +28,7 @@ use crate::secrets::{Purpose, hex, random_name};
 use crate::uses::{Record, Use, ViewerId};
 use crate::viewing::Viewing;
 use crate::workshop::MakeError;
-use crate::{body, clock, erase, files, hooks, log, movie};
+use crate::{body, clock, erase, files, hooks, movie};
 
 /// Jobs that are under way, and who waits for news.
 #[derive(Default)]
@@ -486,11 +486,7 @@ pub async fn work(app: Arc<App>) {
 async fn run(app: &Arc<App>, job: &JobRecord) {
     app.jobs.tell(&job.id);
     let made = make(app, job).await;
-    let ended = settle(app, job, made).await;
-    if ended.is_err() {
-        // The database is away: the job stays as being rendered, and is begun again at the next start.
-        log::error("job", "its end could not be written");
-    }
+    settle(app, job, made).await;
     app.jobs.tell(&job.id);
 }
 
@@ -581,9 +577,9 @@ async fn given_up(app: &Arc<App>, job: &JobRecord) {
 }
 
 /// Writes down what came of a job.
-async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Stop>) -> Result<(), Problem> {
+async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Stop>) {
     let webhook = open(app, job).and_then(|kept| Some((kept.webhook?, kept.metadata)));
-    let (state, name) = (app.clone(), job.id.clone());
+    let name = job.id.clone();
     let again = match &made {
         Err(Stop::GivenUp) => Some(0),
         Err(Stop::Failed(MakeError::Cancelled)) => Some(FIRST_PAUSE),
@@ -597,7 +593,7 @@ async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Sto
     };
     if let Some(pause) = again {
         // A job that was cancelled meanwhile stays so.
-        return web::block(move || state.records.put_back(&name, pause)).await?;
+        return app.insist(move |app| app.records.put_back(&name, pause)).await;
     }
     let (outcome, detail) = match made {
         Ok((file, bytes)) => (Ok((file, bytes)), Value::Null),
@@ -628,14 +624,14 @@ async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Sto
         app.secrets.seal(Purpose::Record, &text).ok()
     });
     let sealed_detail = app.secrets.seal(Purpose::Record, detail.to_string().as_bytes()).unwrap_or_default();
-    let written = web::block(move || {
+    let written = app.insist(move |app| {
         let end = match &outcome {
             Ok((file, bytes)) => End::Done { file, bytes: *bytes },
             Err(code) => End::Failed { code, sealed_detail: &sealed_detail },
         };
-        state.records.end_job(&name, &end, hook.as_ref().map(|sealed| (message.as_str(), sealed.as_slice())))
+        let hook = hook.as_ref().map(|sealed| (message.as_str(), sealed.as_slice()));
+        app.records.end_job(&name, &end, hook).map(drop)
     });
-    written.await??;
+    written.await;
     app.jobs.hooks.notify_one();
-    Ok(())
 }

@@ -42,6 +42,7 @@ mod secrets;
 mod shelf;
 mod signed;
 mod sitting;
+mod stills;
 mod templates;
 mod uses;
 mod viewing;

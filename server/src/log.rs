@@ -37,6 +37,8 @@ fn write(level: &str, name: &str, fields: Value) {
     if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {
         line.extend(fields);
     }
+    // In one call: standard error keeps nothing back, and would write each word by itself.
+    let line = format!("{line}\n");
     // Nothing can be done when even that fails.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

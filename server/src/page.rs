@@ -97,7 +97,7 @@ pub struct Asked {
 /// `GET /oembed?url=`: how a link is embedded.
 ///
 /// # Errors
-/// A URL that is no link of this service; `501` for another format than JSON.
+/// A URL that is no link of this service; another format than JSON.
 pub async fn oembed(
     app: Data<Arc<App>>,
     request: HttpRequest,
@@ -105,8 +105,7 @@ pub async fn oembed(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     if asked.format.as_deref().is_some_and(|format| format != "json") {
-        let status = actix_web::http::StatusCode::NOT_IMPLEMENTED;
-        return Err(Problem::new(status, "format-unknown", "only JSON is given"));
+        return Err(Problem::bad("format-unknown", "only JSON is given").field("format"));
     }
     let unknown = || Problem::missing("link-unknown", "this is no link of this service");
     let (_, token) = asked.url.rsplit_once("/w/").ok_or_else(unknown)?;

@@ -78,6 +78,10 @@ CREATE TABLE quota_used (key TEXT NOT NULL, day INTEGER NOT NULL, renders INTEGE
     PRIMARY KEY (key, day)) WITHOUT ROWID;
 "];
 
+/// Longer than any pause before something is tried again, in milliseconds. What is due later than that was put off by a clock that has
+/// been set back since, and is due now.
+pub(crate) const LONGEST_PAUSE: i64 = 3 * 86_400_000;
+
 /// A key that was presented.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
@@ -579,9 +583,10 @@ impl Records {
             params![now],
         )?;
         let query = format!(
-            "SELECT {JOB} FROM jobs WHERE state = 'queued' AND not_before <= ?1 ORDER BY priority DESC, seq LIMIT 1"
+            "SELECT {JOB} FROM jobs WHERE state = 'queued' AND not_before NOT BETWEEN ?1 + 1 AND ?1 + ?2 ORDER BY priority DESC, seq \
+             LIMIT 1"
         );
-        let next = change.query_row(&query, params![now], job).optional()?;
+        let next = change.query_row(&query, params![now, LONGEST_PAUSE], job).optional()?;
         if let Some(next) = &next {
             change.execute(
                 "UPDATE jobs SET state = 'rendering', started = ?2, attempts = attempts + 1, done = 0 WHERE seq = ?1",
@@ -685,7 +690,7 @@ impl Records {
     pub fn due(&self, most: u32) -> Result<Vec<Delivery>, Problem> {
         let connection = self.lock();
         let mut query = connection.prepare_cached(
-            "SELECT id, job, tenant, sealed, attempts FROM deliveries WHERE next <= ?1 ORDER BY next LIMIT ?2",
+            "SELECT id, job, tenant, sealed, attempts FROM deliveries WHERE next NOT BETWEEN ?1 + 1 AND ?1 + ?3 ORDER BY next LIMIT ?2",
         )?;
         let read = |row: &Row<'_>| {
             Ok(Delivery {
@@ -696,7 +701,7 @@ impl Records {
                 attempts: row.get(4)?,
             })
         };
-        let rows = query.query_map(params![clock::now_millis(), most], read)?;
+        let rows = query.query_map(params![clock::now_millis(), most, LONGEST_PAUSE], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -770,10 +775,14 @@ impl From<rusqlite::Error> for Problem {
         // The words of SQLite may hold values; its code does not.
         let code = error.sqlite_error_code().map_or_else(|| "none".to_owned(), |code| format!("{code:?}"));
         match error.sqlite_error_code() {
+            // It is away, or its disk is full or broken: that passes, or its operator sees to it.
             Some(
                 rusqlite::ErrorCode::DatabaseBusy
                 | rusqlite::ErrorCode::DatabaseLocked
-                | rusqlite::ErrorCode::DiskFull,
+                | rusqlite::ErrorCode::DiskFull
+                | rusqlite::ErrorCode::SystemIoFailure
+                | rusqlite::ErrorCode::CannotOpen
+                | rusqlite::ErrorCode::ReadOnly,
             ) => {
                 crate::log::error("database", &code);
                 Problem::busy()

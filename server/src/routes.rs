@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{batches, erase, jobs, links, media, operate, page, signed, templates, watch};
+use crate::{batches, erase, jobs, links, media, operate, page, signed, stills, templates, watch};
 
 /// Path, method and handler of every route. The documentation of the API has each of those under `/v1`.
 pub fn all(config: &mut ServiceConfig) {
@@ -102,6 +102,11 @@ pub fn all(config: &mut ServiceConfig) {
         .service(
             web::resource("/v1/viewers/{id}")
                 .route(web::delete().to(erase::erase))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/templates/{name}/still")
+                .route(web::post().to(stills::create))
                 .default_service(nothing()),
         )
         .service(

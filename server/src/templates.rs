@@ -1,14 +1,19 @@
-//! Templates by HTTP: uploaded as zip, checked, kept as immutable versions, published and rolled back.
+//! Templates by HTTP: uploaded as zip or form, checked, kept as immutable versions, published and rolled back.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_multipart::Multipart;
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data, Path, Payload};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::web::{self, Bytes, BytesMut, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,10 +102,11 @@ fn describe(found: &Version, versions: &[(i64, String, i64)]) -> Value {
     })
 }
 
-/// `POST /v1/templates/{name}`: uploads a package as zip. The same package again is the same version.
+/// `POST /v1/templates/{name}`: uploads a package as zip, or as `multipart/form-data` with a part for each file, named by its path. The same
+/// package again is the same version.
 ///
 /// # Errors
-/// A zip that is damaged or beyond the bounds; `422` with every fault of the template.
+/// A package that is damaged or beyond the bounds; `422` with every fault of the template.
 pub async fn upload(
     app: Data<Arc<App>>,
     request: HttpRequest,
@@ -116,8 +122,9 @@ pub async fn upload(
     }
     let limits = &app.config.limits;
     let bytes = body::read(payload, limits.upload_bytes, Duration::from_secs(limits.body_seconds)).await?;
+    let package = packed(request.headers(), bytes).await?;
     let state = app.clone();
-    let made = web::block(move || keep(&state, &caller.tenant, &name, &bytes)).await??;
+    let made = web::block(move || keep(&state, &caller.tenant, &name, &package)).await??;
     let (found, warnings, fresh) = made;
     let location = format!("/v1/templates/{}?version={}", found.name, found.version);
     let mut told = describe(&found, &[]);
@@ -136,13 +143,71 @@ impl Drop for Temporary {
     }
 }
 
-fn keep(app: &App, tenant: &str, name: &str, zip: &Bytes) -> Result<(Version, Value, bool), Problem> {
+/// A package as it was sent.
+enum Packed {
+    Zip(Bytes),
+    /// Names and contents, in their order.
+    Parts(Vec<(String, Bytes)>),
+}
+
+/// Takes a body apart, by its type.
+///
+/// # Errors
+/// A form (RFC 7578) that is damaged, or has a part without a name.
+async fn packed(headers: &HeaderMap, body: Bytes) -> Result<Packed, Problem> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Ok(Packed::Zip(body));
+    }
+    let damaged = || Problem::refused("package-invalid", "the form is damaged, or its boundary is missing");
+    let whole = stream::iter([Ok::<_, PayloadError>(body)]);
+    let mut form = Multipart::new(headers, whole);
+    let mut parts = Vec::new();
+    while let Some(part) = form.next().await {
+        let mut part = part.map_err(|_| damaged())?;
+        let name = part.name().filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| {
+            Problem::refused(
+                "package-invalid",
+                "a part's name is its file's path in the package; one has none",
+            )
+        })?;
+        if parts.len() >= MOST_FILES {
+            return Err(too_many());
+        }
+        let mut bytes = BytesMut::new();
+        while let Some(piece) = part.next().await {
+            bytes.extend_from_slice(&piece.map_err(|_| damaged())?);
+        }
+        parts.push((name, bytes.freeze()));
+    }
+    Ok(Packed::Parts(parts))
+}
+
+fn refused(why: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::refused("package-invalid", why)
+}
+
+fn too_many() -> Problem {
+    refused(format!("a package has at most {MOST_FILES} files"))
+}
+
+fn keep(app: &App, tenant: &str, name: &str, package: &Packed) -> Result<(Version, Value, bool), Problem> {
     let failed = |what: &str, error: &std::io::Error| Problem::internal(&format!("{what}: {}", error.kind()));
     let unique = random_name().map_err(|_| Problem::internal("no randomness"))?;
     let folder = Temporary(app.catalog.folder().join(format!(".upload-{unique}")));
     fs::create_dir_all(&folder.0).map_err(|error| failed("an upload's folder", &error))?;
-    unpack(zip, &folder.0, app.config.limits.unpacked_bytes)?;
-    let opened = app.catalog.workshop().open(&folder.0)?;
+    let mut unpacked = Unpacked { folder: &folder.0, files: 0, left: app.config.limits.unpacked_bytes };
+    match package {
+        Packed::Zip(zip) => unpacked.zip(zip)?,
+        Packed::Parts(parts) => {
+            for (name, bytes) in parts {
+                unpacked.file(name, None, &mut bytes.as_ref())?;
+            }
+        }
+    }
+    let workshop = app.catalog.workshop();
+    workshop.inspect(&folder.0)?;
+    let opened = workshop.open(&folder.0)?;
     let digest = opened.value.version()?.to_string();
     drop(opened.value);
     let warnings = faults(&opened.warnings);
@@ -162,67 +227,79 @@ fn keep(app: &App, tenant: &str, name: &str, zip: &Bytes) -> Result<(Version, Va
     Ok((app.catalog.get(tenant, name, Some(&version.to_string()))?, warnings, true))
 }
 
-/// Unpacks a zip into `folder`: plain files alone, with names that stay inside, within bounds that count what comes out.
-///
-/// # Errors
-/// What is wrong with it, as a problem that names the file by its number.
-fn unpack(zip: &[u8], folder: &FilePath, most: u64) -> Result<(), Problem> {
-    let refused = |why: String| Problem::refused("package-invalid", why);
-    let damaged = || refused("this is no zip file, or it is damaged".into());
-    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).map_err(|_| damaged())?;
-    if archive.len() > MOST_FILES {
-        return Err(refused(format!("a package has at most {MOST_FILES} files")));
+/// A package that comes out of its packing into a folder: plain files alone, with names that stay inside, within bounds that count what
+/// comes out.
+struct Unpacked<'a> {
+    folder: &'a FilePath,
+    files: usize,
+    /// Bytes that may still come.
+    left: u64,
+}
+
+impl Unpacked<'_> {
+    /// # Errors
+    /// What is wrong with it, as a problem that names the file by its number.
+    fn zip(&mut self, zip: &[u8]) -> Result<(), Problem> {
+        let damaged = || refused("this is no zip file, or it is damaged");
+        let mut archive = zip::ZipArchive::new(Cursor::new(zip)).map_err(|_| damaged())?;
+        if archive.len() > MOST_FILES {
+            return Err(too_many());
+        }
+        // A package that was packed with its folder around it is taken out of it.
+        let root = common_root(&archive);
+        for number in 0..archive.len() {
+            let mut entry = archive.by_index(number).map_err(|_| damaged())?;
+            if entry.is_dir() {
+                continue;
+            }
+            let at = |why: &str| refused(format!("file {}: {why}", number + 1));
+            if entry.is_symlink()
+                || entry
+                    .unix_mode()
+                    .is_some_and(|mode| mode & 0o170_000 != 0o100_000 && mode & 0o170_000 != 0)
+            {
+                return Err(at("only plain files are taken"));
+            }
+            if entry.encrypted() {
+                return Err(at("it is encrypted"));
+            }
+            let name = entry.name().map_err(|_| damaged())?.into_owned();
+            self.file(&name, root.as_deref(), &mut entry)?;
+        }
+        Ok(())
     }
-    let mut left = most;
-    // A package that was packed with its folder around it is taken out of it.
-    let root = common_root(&archive);
-    for number in 0..archive.len() {
-        let mut entry = archive.by_index(number).map_err(|_| damaged())?;
-        if entry.is_dir() {
-            continue;
-        }
-        let at = |why: &str| refused(format!("file {}: {why}", number + 1));
-        if entry.is_symlink()
-            || entry.unix_mode().is_some_and(|mode| mode & 0o170_000 != 0o100_000 && mode & 0o170_000 != 0)
-        {
-            return Err(at("only plain files are taken"));
-        }
-        if entry.encrypted() {
-            return Err(at("it is encrypted"));
-        }
-        let name = entry.name().map_err(|_| damaged())?.into_owned();
-        let path =
-            inner(&name).ok_or_else(|| at("its name leads out of the package, or is no plain name"))?;
-        let path = match &root {
-            Some(root) => path.strip_prefix(root).unwrap_or(&path).to_owned(),
-            None => path,
-        };
-        let target = folder.join(&path);
-        let parent = target.parent().unwrap_or(folder);
+
+    /// Writes a file; a name in the folder `root` is taken out of it.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a problem that names the file by its number.
+    fn file(&mut self, name: &str, root: Option<&FilePath>, bytes: &mut dyn Read) -> Result<(), Problem> {
+        self.files += 1;
+        let at = |why: &str| refused(format!("file {}: {why}", self.files));
+        let path = inner(name).ok_or_else(|| at("its name leads out of the package, or is no plain name"))?;
+        let path = root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(&path);
+        let target = self.folder.join(path);
+        let parent = target.parent().unwrap_or(self.folder);
         let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::StorageFull => Problem::busy(),
             kind => Problem::internal(&format!("an upload cannot be written: {kind}")),
         };
         fs::create_dir_all(parent).map_err(|_| at("its name is a folder's, too"))?;
         let mut file = fs::File::create_new(&target).map_err(|_| at("its name is taken by another file"))?;
-        // What the archive says of sizes is not believed.
+        // What an archive says of sizes is not believed.
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let count = entry.read(&mut buffer).map_err(|_| at("it is damaged"))?;
+            let count = bytes.read(&mut buffer).map_err(|_| at("it is damaged"))?;
             if count == 0 {
-                break;
+                return Ok(());
             }
-            left = left.checked_sub(count as u64).ok_or_else(|| {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "package-too-large",
-                    format!("the files come to more than {most} bytes"),
-                )
+            self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
+                let detail = "the files come to more than this service takes";
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "package-too-large", detail)
             })?;
             file.write_all(&buffer[..count]).map_err(failed)?;
         }
     }
-    Ok(())
 }
 
 /// The one folder that all files are in, if `template.yaml` is directly in it and not at the top.
@@ -284,6 +361,10 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     type Written<'a> = (&'a str, &'a [u8], u32);
+
+    fn unpack(zip: &[u8], folder: &FilePath, most: u64) -> Result<(), Problem> {
+        Unpacked { folder, files: 0, left: most }.zip(zip)
+    }
 
     fn pack(files: &[Written<'_>]) -> Vec<u8> {
         let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -141,7 +141,10 @@ pub fn frame_at(video: &Video, at: &str) -> Result<u32, Problem> {
 }
 
 /// A frame as PNG.
-async fn still(app: &Arc<App>, viewing: &Arc<Viewing>, frame: u32) -> Result<Bytes, Problem> {
+///
+/// # Errors
+/// A frame that cannot be made.
+pub async fn still(app: &Arc<App>, viewing: &Arc<Viewing>, frame: u32) -> Result<Bytes, Problem> {
     let name = format!("still {} {frame}", viewing.id);
     if let Some(bytes) = app.warm.get(&name) {
         return Ok(bytes);

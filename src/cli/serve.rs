@@ -28,7 +28,7 @@ use vignette_server::workshop::{
 use vignette_server::{Config, auth};
 
 use super::args::StoreOptions;
-use super::{Stop, plainly, say, store};
+use super::{Stop, inspect, plainly, say, store};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -240,6 +240,10 @@ impl Workshop for Shop {
 
     fn forget(&self, key: &Digest) {
         self.engine.generators().forget(key);
+    }
+
+    fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
+        inspect::inspect(folder)
     }
 
     fn stores(&self) -> &Stores {

@@ -1,12 +1,41 @@
 //! The service as a process of its own, and a plain HTTP client.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+
+/// Six seconds in three scenes, of which one shows a name; a tone, and captions with the name.
+const HELLO: &str = r##"
+vignette: 1
+name: hello
+canvas: { width: 1280, height: 720, fps: 20, background: "#101828" }
+data:
+  required: [first_name]
+  properties:
+    first_name: { type: string, maxLength: 40, x-pii: true }
+    age: { type: integer, default: 1 }
+    story: { type: string, maxLength: 6000, default: "" }
+assets: { tone: { audio: tone.wav } }
+scenes:
+  - name: one
+    duration: 1500ms
+    layers:
+      - { rect: { fill: "#7c3aed" }, box: { x: 0, y: 0, width: 30%, height: 100% }, enter: { slide: left, for: 1s } }
+  - name: two
+    duration: 2500ms
+    layers:
+      - text: "Hi {{first_name}}"
+        style: { size: 80px, color: white, fit: shrink }
+        box: { x: 5%, y: 30%, width: 90%, height: 40% }
+  - { name: three, duration: 2s, background: "#f97316" }
+audio: [{ asset: tone, gain: -12dB }]
+captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }, { at: two, for: 2s, text: Have fun }]
+"##;
 
 /// `vignette serve` on a free port of the loopback address; killed when dropped.
 pub struct Service {
@@ -48,12 +77,16 @@ impl Answer {
 impl Service {
     /// Starts it with the templates in `gallery`; `config` is what its TOML file holds.
     pub fn start(data: &Path, gallery: &Path, config: &str) -> Service {
+        Service::start_by(Command::new(env!("CARGO_BIN_EXE_vignette")), data, gallery, config)
+    }
+
+    /// The same by another command, to which the arguments are added.
+    pub fn start_by(mut command: Command, data: &Path, gallery: &Path, config: &str) -> Service {
         let file = data.join("config.toml");
         std::fs::create_dir_all(data).unwrap();
         std::fs::write(&file, config).unwrap();
         let log = data.join("log.jsonl");
         let log_file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vignette"));
         command
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
             .arg(data)
@@ -104,6 +137,13 @@ impl Service {
         let text = self.get("/metrics").text();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Bytes of memory that it holds (`VmRSS` of proc_pid_status(5)).
+    pub fn memory(&self) -> i64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<i64>().unwrap() << 10
     }
 
     /// A link's path for these data.
@@ -210,4 +250,154 @@ pub fn ask_to_length(port: u16, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n")?;
     Ok(answer(stream, false)?.body)
+}
+
+/// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
+fn tone(seconds: u32) -> Vec<u8> {
+    let samples = seconds * 48_000;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples * 2).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(48_000u32.to_le_bytes());
+    wav.extend(96_000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend((samples * 2).to_le_bytes());
+    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
+    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
+    wav
+}
+
+/// A folder for a service: its data, and a gallery of one template.
+pub struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("gallery/hello");
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::write(package.join("template.yaml"), HELLO).unwrap();
+        std::fs::write(package.join("tone.wav"), tone(7)).unwrap();
+        Place { folder }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The service's own.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn start(&self, config: &str) -> Service {
+        Service::start(&self.data(), &self.gallery(), config)
+    }
+
+    /// A gallery of one template.
+    pub fn gallery(&self) -> PathBuf {
+        self.folder.path().join("gallery")
+    }
+
+    /// Runs `vignette serve` with other arguments, to its end.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let mut command = super::vignette();
+        command.args(["serve", "--data-dir"]).arg(self.data()).args(arguments);
+        super::succeed(&mut command)
+    }
+
+    /// A key for a tenant.
+    pub fn key(&self, tenant: &str, scopes: &[&str]) -> String {
+        let mut arguments = vec!["--add-key", tenant];
+        let scopes = scopes.join(",");
+        if !scopes.is_empty() {
+            arguments.extend(["--scopes", &scopes]);
+        }
+        let told = self.run(&arguments);
+        told.lines().find_map(|line| line.strip_prefix("key ")).unwrap().to_owned()
+    }
+}
+
+/// The lines of a playlist that are addresses, the header's first.
+pub fn media_of(playlist: &str) -> Vec<String> {
+    let header = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"'));
+    let pieces = playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    header.into_iter().chain(pieces).map(str::to_owned).collect()
+}
+
+/// Everything that a link's playlists name, by playlist.
+pub fn all_media(service: &Service, link: &str) -> Vec<Vec<String>> {
+    let master = service.get(&format!("{link}master.m3u8"));
+    assert_eq!(master.status, 200, "{}", master.text());
+    let master = master.text();
+    let audio = master.lines().find(|line| line.contains("TYPE=AUDIO")).unwrap();
+    let audio = audio.split("URI=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
+    let lists = master.lines().filter(|line| line.ends_with("index.m3u8")).map(str::to_owned).chain([audio]);
+    lists.map(|list| media_of(&service.get(&format!("{link}{list}")).text())).collect()
+}
+
+/// Receives webhooks on a free port, and keeps their bodies.
+pub struct Receiver {
+    pub port: u16,
+    heard: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Receiver {
+    /// One that answers with this status.
+    pub fn new(status: u16) -> Receiver {
+        Receiver::with("", move |_| (status, Duration::ZERO))
+    }
+
+    /// One whose `headers` go with each answer, whose status and delay are told by the number of the request.
+    pub fn with(headers: &str, how: impl Fn(usize) -> (u16, Duration) + Send + 'static) -> Receiver {
+        let headers = headers.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+        let keep = heard.clone();
+        std::thread::spawn(move || {
+            for (number, mut stream) in listener.incoming().flatten().enumerate() {
+                let mut bytes = Vec::new();
+                let mut buffer = [0; 4096];
+                let whole = loop {
+                    let count = stream.read(&mut buffer).unwrap_or(0);
+                    bytes.extend_from_slice(&buffer[..count]);
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                        if count == 0 {
+                            break None;
+                        }
+                        continue;
+                    };
+                    let head = head.to_ascii_lowercase();
+                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                    if count == 0
+                        || length.is_some_and(|length| body.len() >= length.trim().parse().unwrap_or(0))
+                    {
+                        break Some((head.clone(), body.to_owned()));
+                    }
+                };
+                if let Some((head, body)) = whole {
+                    let id =
+                        head.lines().find_map(|line| line.strip_prefix("webhook-id: ")).unwrap_or_default();
+                    assert!(head.contains("webhook-signature: v1,"), "{head}");
+                    let body = serde_json::from_str(&body).unwrap_or(Value::Null);
+                    keep.lock().unwrap().push((id.to_owned(), body));
+                }
+                let (status, delay) = how(number);
+                std::thread::sleep(delay);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n"
+                );
+            }
+        });
+        Receiver { port, heard }
+    }
+
+    pub fn heard(&self) -> Vec<(String, Value)> {
+        self.heard.lock().unwrap().clone()
+    }
 }
