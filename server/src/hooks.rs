@@ -224,9 +224,9 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
         .and_then(|text| serde_json::from_slice(&text).ok())
         .ok_or(Trouble::Never("unsealing failed"))?;
     let url = check(&app.config, &message.url).map_err(|_| Trouble::Never("url refused"))?;
-    let patience = Duration::from_secs(app.config.limits.webhook_seconds);
     let trusted =
         url.host_str().is_some_and(|host| app.config.private_webhook_hosts.iter().any(|known| known == host));
+    let patience = Duration::from_secs(app.config.limits.webhook_seconds);
     let client = checked_client(&url, trusted, patience).await.map_err(|why| match why {
         Unreachable::Url => Trouble::Never("url refused"),
         Unreachable::Name => Trouble::Later("name not resolved".into()),

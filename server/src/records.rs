@@ -80,7 +80,7 @@ CREATE TABLE quota_used (key TEXT NOT NULL, day INTEGER NOT NULL, renders INTEGE
 
 /// Longer than any pause before something is tried again, in milliseconds. What is due later than that was put off by a clock that has
 /// been set back since, and is due now.
-const LONGEST_PAUSE: i64 = 3 * 86_400_000;
+pub(crate) const LONGEST_PAUSE: i64 = 3 * 86_400_000;
 
 /// A key that was presented.
 #[derive(Clone, Debug)]

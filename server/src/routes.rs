@@ -68,11 +68,6 @@ pub fn all(config: &mut ServiceConfig) {
                 .default_service(nothing()),
         )
         .service(
-            web::resource("/v1/templates/{name}/still")
-                .route(web::post().to(stills::create))
-                .default_service(nothing()),
-        )
-        .service(
             web::resource("/v1/templates/{name}/retention")
                 .route(web::put().to(erase::set_retention))
                 .default_service(nothing()),
@@ -107,6 +102,11 @@ pub fn all(config: &mut ServiceConfig) {
         .service(
             web::resource("/v1/viewers/{id}")
                 .route(web::delete().to(erase::erase))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/templates/{name}/still")
+                .route(web::post().to(stills::create))
                 .default_service(nothing()),
         )
         .service(

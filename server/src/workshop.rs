@@ -23,14 +23,14 @@ pub trait Workshop: Send + Sync {
     /// Every fault of the template, each with its place.
     fn open(&self, folder: &Path) -> Result<Warned<Arc<dyn Opened>>, MakeError>;
 
+    /// Lets go of a generated value that is remembered under `key`, besides the store.
+    fn forget(&self, key: &Digest);
+
     /// Has a stranger's package in `folder` read where a crash of a decoder, or its hunger, harms nobody, before it is opened here.
     ///
     /// # Errors
     /// That reading it did such harm. What is wrong with the template is told by [`Workshop::open`].
     fn inspect(&self, folder: &Path) -> Result<(), MakeError>;
-
-    /// Lets go of a generated value that is remembered under `key`, besides the store.
-    fn forget(&self, key: &Digest);
 
     /// What is found and kept by all renders.
     fn stores(&self) -> &Stores;

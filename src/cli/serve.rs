@@ -238,12 +238,12 @@ impl Workshop for Shop {
         Ok(Warned { value: Arc::new(opened), warnings })
     }
 
-    fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
-        inspect::inspect(folder)
-    }
-
     fn forget(&self, key: &Digest) {
         self.engine.generators().forget(key);
+    }
+
+    fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
+        inspect::inspect(folder)
     }
 
     fn stores(&self) -> &Stores {

@@ -332,7 +332,7 @@ mod tests {
         assert!(matches!(world.read("https://example.com/a.png"), Err(FileError::NotAllowed(_))));
         let world = world.with_fetch(fetch);
         assert_eq!(world.read("https://example.com/a.png").unwrap().bytes().as_ref(), b"far");
-        assert_eq!(world.read("http://x/").unwrap_err(), FileError::Unfetched("no".into()));
+        assert!(matches!(world.read("http://x/"), Err(FileError::Unfetched(_))));
         assert!(matches!(world.read("file:///etc/passwd"), Err(FileError::NotAllowed(_))));
         let more = scratch.0.join("more");
         fs::create_dir_all(&more).unwrap();

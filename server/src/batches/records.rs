@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::clock;
 use crate::problem::Problem;
-use crate::records::Records;
+use crate::records::{LONGEST_PAUSE, Records};
 use crate::uses::{Record, ViewerId};
 
 /// How a row stands.
@@ -263,15 +263,20 @@ impl Records {
         let change = connection.transaction()?;
         let query = format!(
             "SELECT {BATCH} FROM batches WHERE state = 'running' AND EXISTS (SELECT 1 FROM batch_rows WHERE batch = batches.seq AND \
-             state = 0 AND not_before <= ?1) ORDER BY priority DESC, served, seq LIMIT 1"
+             state = 0 AND not_before NOT BETWEEN ?1 + 1 AND ?1 + ?2) ORDER BY priority DESC, served, seq LIMIT 1"
         );
-        let Some(next) = change.prepare_cached(&query)?.query_row(params![now], batch).optional()? else {
+        let Some(next) =
+            change.prepare_cached(&query)?.query_row(params![now, LONGEST_PAUSE], batch).optional()?
+        else {
             return Ok(None);
         };
         let query = format!(
-            "SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND state = 0 AND not_before <= ?2 ORDER BY number LIMIT 1"
+            "SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND state = 0 AND not_before NOT BETWEEN ?2 + 1 AND ?2 + ?3 ORDER BY number LIMIT 1"
         );
-        let found = change.prepare_cached(&query)?.query_row(params![next.seq, now], row).optional()?;
+        let found = change
+            .prepare_cached(&query)?
+            .query_row(params![next.seq, now, LONGEST_PAUSE], row)
+            .optional()?;
         let Some(found) = found else { return Ok(None) };
         change.execute(
             "UPDATE batches SET served = ?2, begun = COALESCE(begun, ?2) WHERE seq = ?1",

@@ -200,7 +200,7 @@ async fn run(app: &Arc<App>, batch: &Batch, row: &RowRecord) {
         made = make(app, batch, row) => made,
         () = given_up(app, batch, row) => Err(Stop::GivenUp),
     };
-    let (state, seq, number) = (app.clone(), batch.seq, row.number);
+    let (seq, number) = (batch.seq, row.number);
     let again = match &made {
         Err(Stop::GivenUp) => Some(0),
         Err(Stop::Tomorrow) => Some(i64::try_from(until_tomorrow()).unwrap_or(1) * 1000),
@@ -213,26 +213,20 @@ async fn run(app: &Arc<App>, batch: &Batch, row: &RowRecord) {
         }
         _ => None,
     };
-    let written = web::block(move || {
-        if let Some(pause) = again {
-            // Waiting for the next day is no attempt.
-            let begun = !matches!(made, Err(Stop::Tomorrow));
-            return state.records.put_row_back(seq, number, pause, begun);
-        }
-        let problem = match made {
-            Ok(end) => return state.records.end_row(seq, number, &end).map(drop),
-            Err(Stop::Failed(error)) => Problem::from(error),
-            Err(Stop::Refused(problem)) => problem,
-            Err(Stop::GivenUp | Stop::Tomorrow) => Problem::busy(),
-        };
-        let detail = super::reason(&problem);
-        let sealed = state.secrets.seal(Purpose::Record, detail.as_bytes()).unwrap_or_default();
-        state.records.end_row(seq, number, &RowEnd::Failed(sealed)).map(drop)
-    });
-    if !matches!(written.await, Ok(Ok(()))) {
-        // It stays as being made, and is begun again at the next start.
-        log::error("row", "its end could not be written");
+    if let Some(pause) = again {
+        // Waiting for the next day is no attempt.
+        let begun = !matches!(made, Err(Stop::Tomorrow));
+        return app.insist(move |app| app.records.put_row_back(seq, number, pause, begun)).await;
     }
+    let problem = match made {
+        Ok(end) => return app.insist(move |app| app.records.end_row(seq, number, &end).map(drop)).await,
+        Err(Stop::Failed(error)) => Problem::from(error),
+        Err(Stop::Refused(problem)) => problem,
+        Err(Stop::GivenUp | Stop::Tomorrow) => Problem::busy(),
+    };
+    let detail = super::reason(&problem);
+    let end = RowEnd::Failed(app.secrets.seal(Purpose::Record, detail.as_bytes()).unwrap_or_default());
+    app.insist(move |app| app.records.end_row(seq, number, &end).map(drop)).await;
 }
 
 /// Waits until a row is not wanted any more or the service ends.
