@@ -41,6 +41,7 @@ bench:
 	cargo bench --locked --bench welcome -- --template target/r1 --data target/r1/viewer.json
 	cargo bench --locked --bench stitch
 	cargo bench --locked --bench codecs
+	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo bench --locked --bench generators
 	cargo build --release --locked
 	python3 benches/peers.py target/release/vignette
 	python3 benches/service.py target/release/vignette

@@ -30,6 +30,7 @@ pub mod audience;
 pub mod batch;
 pub mod forecast;
 pub mod output;
+pub mod receipt;
 mod silence;
 
 pub use vignette_generators as generators;
@@ -37,6 +38,7 @@ pub use vignette_renderer as renderer;
 pub use vignette_templates as templates;
 
 use generators::GenerateError;
+use receipt::KeyError;
 use renderer::compose::Media;
 use renderer::encode::VideoProfile;
 use renderer::error::RenderError;
@@ -74,6 +76,12 @@ pub enum Error {
     /// The store cannot be used as it was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A receipt cannot be used.
+    #[error(transparent)]
+    Receipt(#[from] receipt::ReceiptError),
+    /// The key of receipts cannot be had.
+    #[error(transparent)]
+    ReceiptKey(#[from] KeyError),
     /// What was asked for as output does not go together, or not with this video.
     #[error("{0}")]
     Options(String),
@@ -89,6 +97,8 @@ impl Error {
             Error::Faults(_) | Error::Input(_) | Error::Options(_) | Error::Settings(_) => true,
             Error::Generate(error) => error.is_input_fault(),
             Error::Render(error) => error.is_input_fault(),
+            Error::Receipt(_) => true,
+            Error::ReceiptKey(error) => !matches!(error, KeyError::Io { .. } | KeyError::Random(_)),
             Error::Fonts(_) | Error::Store(_) => false,
         }
     }
@@ -234,6 +244,15 @@ impl Engine {
         })
     }
 
+    /// The same engine, which finds generated values in `stores` and keeps them there, and nothing else: what is rendered is rendered
+    /// anew.
+    pub fn with_kept_values(mut self, stores: &Stores) -> Engine {
+        let kept: Arc<dyn generators::Keep> = Arc::new(KeptInVault(stores.vault.clone()));
+        self.generators = self.generators.with_keep(kept.clone());
+        self.kept = Some(kept);
+        self
+    }
+
     /// Fills the template with one viewer's data, generating what it asks for. Where nobody here can speak, speech is silent for as long as
     /// its words would take, and a warning says what to install.
     ///
@@ -245,6 +264,19 @@ impl Engine {
         data: &Data,
         rendition: Option<&str>,
     ) -> Result<Warned<Video>, Error> {
+        Ok(self.personalise_noted(template, data, rendition)?.map(|personal| personal.video))
+    }
+
+    /// [`Engine::personalise`] with what a [receipt](receipt) has to know of the generated values.
+    ///
+    /// # Errors
+    /// As [`Engine::personalise`].
+    pub fn personalise_noted(
+        &self,
+        template: &Template,
+        data: &Data,
+        rendition: Option<&str>,
+    ) -> Result<Warned<Personalised>, Error> {
         let answer = |requests: &[Request]| self.generators.generate(requests);
         self.personalise_by(template, data, rendition, Unspoken::Silent, &answer)
     }
@@ -285,7 +317,7 @@ impl Engine {
         template: &Template,
         data: &Data,
         rendition: Option<&str>,
-    ) -> Result<Warned<Video>, Error> {
+    ) -> Result<Warned<Personalised>, Error> {
         let answer = |requests: &[Request]| self.generators.generate(requests);
         self.personalise_by(template, data, rendition, Unspoken::Refused, &answer)
     }
@@ -298,7 +330,7 @@ impl Engine {
         rendition: Option<&str>,
         unspoken: Unspoken,
         answer: Answer<'_>,
-    ) -> Result<Warned<Video>, Error> {
+    ) -> Result<Warned<Personalised>, Error> {
         let package = &template.package;
         let wanted = package.template.document().generate.entries.len();
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
@@ -337,9 +369,16 @@ impl Engine {
         let at = At::file(package.template.file());
         let told = self.stood_in(&generated).map(|message| Fault::new(&at, message)).collect::<Vec<_>>();
         let filled = templates::fill(&package.template, data, &generated, Fill { rendition }, &package.files);
+        let values = generated.iter().map(|(name, made)| (name.clone(), receipt::Value::of(&made.value)));
+        let values: BTreeMap<String, receipt::Value> = values.collect();
         let filled = filled.map(|mut filled| {
             filled.warnings.extend(told);
-            filled
+            for (name, error) in &failed {
+                if let Some(provenance) = filled.value.generated.get_mut(name) {
+                    provenance.fallback = Some(error.to_string());
+                }
+            }
+            filled.map(|video| Personalised { video, values })
         });
         if let Some(error) = lock(&template.lacking).take() {
             return Err(RenderError::machine(error).into());
@@ -483,6 +522,15 @@ impl Engine {
     }
 }
 
+/// A filled video, with what a receipt has to know of the values that were generated for it.
+#[derive(Clone, Debug)]
+pub struct Personalised {
+    /// The video.
+    pub video: Video,
+    /// The generated values by their names in the template; those that were not generated are left out.
+    pub values: BTreeMap<String, receipt::Value>,
+}
+
 /// What is asked for, and what takes its place where nothing is to be generated.
 fn stand_in(kind: &RequestKind) -> (generators::Kind, GeneratedValue) {
     let nothing = || Blob::new(Vec::new());
@@ -624,6 +672,11 @@ impl Template {
             names.into_iter().filter_map(|name| self.package.files.read(name).ok()).map(|file| file.digest()),
         );
         Ok(Digest::of(&parts.iter().flat_map(|part| part.0).collect::<Vec<u8>>()))
+    }
+
+    /// The template's name.
+    pub fn name(&self) -> &str {
+        self.package.template.name()
     }
 
     /// One viewer's data, completed and valid; `name` is how messages call it.

@@ -319,6 +319,21 @@ impl Output {
         target: &Path,
         observer: &dyn Observer,
     ) -> Result<Written, Error> {
+        Ok(self.write_noted(engine, video, prepared, target, observer)?.0)
+    }
+
+    /// [`Output::write`], with what was rendered in each size; nothing where frames alone are written.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write_noted(
+        &self,
+        engine: &Engine,
+        video: &Video,
+        prepared: &Prepared<'_>,
+        target: &Path,
+        observer: &dyn Observer,
+    ) -> Result<(Written, Vec<Rendered>), Error> {
         if !self.options.format.is_film() {
             let (bytes, notes) = self.picture(video, prepared, observer)?;
             let put = |out: &mut std::io::BufWriter<std::fs::File>| {
@@ -332,7 +347,7 @@ impl Output {
                 false => Err(RenderError::Check("the file reads back otherwise than it was written".into())),
             };
             let bytes = write_whole(target, put, whole)?;
-            return Ok(Written { bytes, notes, ..Written::default() });
+            return Ok((Written { bytes, notes, ..Written::default() }, Vec::new()));
         }
         let plans = self.plans(engine, video)?;
         let rendered =
@@ -350,12 +365,13 @@ impl Output {
             Format::Webm => first.write_webm(target)?,
             _ => first.write_mp4(target)?,
         };
-        Ok(Written {
+        let written = Written {
             bytes,
             segments_new: rendered.iter().map(|rendered| rendered.new as u64).sum(),
             segments_reused: rendered.iter().map(|rendered| rendered.reused() as u64).sum(),
             notes: Vec::new(),
-        })
+        };
+        Ok((written, rendered))
     }
 
     /// An animation or a poster, as bytes, with what was given up for its size.

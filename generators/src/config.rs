@@ -36,6 +36,33 @@ use crate::remote::{
 /// The longest file of settings, in bytes.
 const MAX_FILE: u64 = 256 << 10;
 
+/// Fields of requests that `extra` may not set: those that are written by what is asked for, and those by which more would be taken
+/// than was set aside.
+const CHAT_FIELDS: [&str; 18] = [
+    "model",
+    "messages",
+    "prompt",
+    "seed",
+    "response_format",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "n_predict",
+    "n",
+    "best_of",
+    "stream",
+    "stream_options",
+    "tools",
+    "functions",
+    "web_search_options",
+    "modalities",
+    "audio",
+];
+const SPEECH_FIELDS: [&str; 7] =
+    ["model", "input", "voice", "response_format", "speed", "stream_format", "stream"];
+const IMAGE_FIELDS: [&str; 7] =
+    ["model", "prompt", "n", "size", "response_format", "stream", "partial_images"];
+
 /// What is wrong with a file of settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -408,6 +435,23 @@ impl Settings {
         if let Some((field, ..)) = goes_with.iter().find(|(_, given, kind)| *given && *kind != api) {
             return Err(self.fault(&place(field), "it does not go with this kind of provider"));
         }
+        // What decides how much is asked for is reckoned before it is sent, and must be what was reckoned with.
+        let own: &[&str] = match api {
+            Api::Chat => &CHAT_FIELDS,
+            Api::Speech => &SPEECH_FIELDS,
+            Api::Image => &IMAGE_FIELDS,
+        };
+        if let Some(field) = provider
+            .extra
+            .iter()
+            .flatten()
+            .map(|(field, _)| field)
+            .find(|field| own.contains(&field.as_str()))
+        {
+            let message =
+                "it is set by Vignette, which bounds what a request may take; take it out of `extra`";
+            return Err(self.fault(&place(&format!("extra.{field}")), message));
+        }
         if provider.candidates.is_some_and(|candidates| !(1..=16).contains(&candidates)) {
             return Err(self.fault(&place("candidates"), "expected a number from 1 to 16"));
         }
@@ -437,7 +481,7 @@ impl Settings {
         let has_price = match api {
             Api::Chat => million_tokens_in + million_tokens_out + request > 0.0,
             Api::Speech => million_characters + request > 0.0,
-            Api::Image => image > 0.0,
+            Api::Image => image + request > 0.0,
         };
         if provider.budget.money.is_some() && !has_price {
             let message = "a budget of money needs the `price` of what is bought, or it would never be spent";
@@ -562,7 +606,7 @@ impl Settings {
                 sizes: self.sizes(provider, "sizes")?,
                 format_field: provider.format_field.unwrap_or(true),
                 extra: extra(provider),
-                price: micros(provider.price.image),
+                price: micros(provider.price.image + provider.price.request),
             },
         ))
     }
@@ -627,6 +671,22 @@ mod tests {
             ("money without a price", &format!("{HOUSE}budget = {{ money = 5.0 }}"), "needs the `price`"),
             ("a frame is no time", &format!("{HOUSE}deadline = \"12f\""), "line"),
             ("too many", &format!("{HOUSE}candidates = 99"), "1 to 16"),
+            (
+                "more than is reckoned with",
+                &format!("{HOUSE}extra = {{ top_k = 4, max_tokens = 100000 }}"),
+                "providers.house.extra.max_tokens: it is set by Vignette",
+            ),
+            ("more choices", &format!("{HOUSE}extra = {{ n = 9 }}"), "providers.house.extra.n:"),
+            (
+                "more pictures",
+                "[providers.a]\nkind = \"openai-image\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nextra = { n = 4 }",
+                "providers.a.extra.n:",
+            ),
+            (
+                "another text",
+                "[providers.a]\nkind = \"openai-speech\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nextra = { input = \"x\" }",
+                "providers.a.extra.input:",
+            ),
             (
                 "a size",
                 "[providers.a]\nkind = \"openai-image\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nsizes = [\"big\"]",

@@ -1,34 +1,42 @@
 //! Answers requests: cache, providers in order, deadlines, fallbacks.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::generate::{
-    Generated, GeneratedValue, ImageRequest, Piece, Provenance, Request, RequestKind, TextRequest,
+    Cost, Generated, GeneratedValue, ImageRequest, Piece, Provenance, Request, RequestKind, TextRequest,
     VoiceRequest,
 };
 
 use crate::cache::{Cache, Made};
 use crate::copy::{Approved, CopyFile};
 use crate::error::GenerateError;
-use crate::gate::Usage;
+use crate::gate::{Gate, Ledger, Usage};
 use crate::guard::{self, Others, WordLists};
 use crate::image::Procedural;
 use crate::kept::{self, Keep};
-use crate::provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+use crate::provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
 use crate::voice::{EspeakNg, Flite, Hibari, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
-const KEY_VERSION: u32 = 1;
+const KEY_VERSION: u32 = 2;
 
 /// How long a provider that was told the deadline may overrun it before it is left behind.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// How long an answer that could not be used is not asked for again: as good as any batch takes, and no longer than a server's
+/// operator would wait.
+const REFUSED_FOR: Duration = Duration::from_secs(3600);
+
+/// Answers that could not be used are remembered, at most so many.
+const MOST_REFUSED: usize = 1 << 16;
 
 /// Calls that overran may still hold a thread each; beyond this many the engine stops starting more.
 const MAX_ABANDONED: isize = 32;
@@ -53,6 +61,21 @@ impl Default for Options {
             cache_bytes: 64 << 20,
         }
     }
+}
+
+/// Who makes what, and by which lists it is judged: what of an engine decides its results, besides models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The providers for copy with their models, in the order of use; `None` when it is switched off.
+    pub text: Option<Vec<String>>,
+    /// The providers for speech, whose voices the requests choose.
+    pub voice: Option<Vec<String>>,
+    /// The providers for pictures with their models.
+    pub image: Option<Vec<String>>,
+    /// The digest of the guard's lists of words.
+    pub words: Digest,
+    /// The digest of the file of approved copy, when only such copy is shown.
+    pub approved: Option<Digest>,
 }
 
 /// What a provider would be told for one request.
@@ -80,7 +103,7 @@ pub struct Told {
 /// Generates what templates ask for. One engine serves many threads; keep it, for its memory.
 ///
 /// Results are remembered under the BLAKE3 digest of the whole request, the locale, the seed (where a provider
-/// uses it) and the providers' names and models; the request's name is not part of it.
+/// uses it) and the providers' names and models, and which of them may not be told; the request's name is not part of it.
 pub struct Engine {
     /// `None` is switched off.
     text: Option<Vec<Arc<dyn TextProvider>>>,
@@ -94,6 +117,8 @@ pub struct Engine {
     approved: Option<Approved>,
     /// What viewers are known by, so that none is shown to another.
     others: Others,
+    /// Answers that could not be used, by what was asked of whom: the same would be paid for again.
+    refused: Mutex<HashMap<(Digest, String), (Instant, GenerateError)>>,
     abandoned: Arc<AtomicIsize>,
 }
 
@@ -117,6 +142,7 @@ impl Engine {
             lists: WordLists::default(),
             approved: None,
             others: Others::default(),
+            refused: Mutex::default(),
             abandoned: Arc::default(),
         }
     }
@@ -200,6 +226,28 @@ impl Engine {
         self.image.as_deref().unwrap_or_default()
     }
 
+    /// Counts what an earlier process took of the budget of the provider of this name.
+    pub fn book(&self, provider: &str, spent: Cost) {
+        self.gates().filter(|gate| gate.usage().provider == provider).for_each(|gate| gate.book(spent));
+    }
+
+    /// Tells `ledger` from now on what providers take of their budgets, or nobody.
+    pub fn tell_spending(&self, ledger: Option<Ledger>) {
+        self.gates().for_each(|gate| gate.tell(ledger.clone()));
+    }
+
+    fn gates(&self) -> impl Iterator<Item = &Gate> {
+        let text = self.text_providers().iter().filter_map(|provider| provider.gate());
+        let voice = self.voice_providers().iter().filter_map(|provider| provider.gate());
+        let image = self.image_providers().iter().filter_map(|provider| provider.gate());
+        text.chain(voice).chain(image)
+    }
+
+    /// How many requests its paid providers take at a time, all together.
+    pub fn concurrent(&self) -> usize {
+        self.gates().map(Gate::concurrent).sum()
+    }
+
     /// What each provider that keeps count was asked so far, each once, by kind in the order of use.
     pub fn usage(&self) -> Vec<(Kind, Usage)> {
         let text = self.text.iter().flatten().filter_map(|provider| provider.usage());
@@ -212,6 +260,27 @@ impl Engine {
             .zip(all)
             .flat_map(|(kind, list)| list.into_iter().map(move |usage| (kind, usage)))
             .collect()
+    }
+
+    /// Who makes what, and by which lists it is judged.
+    pub fn setup(&self) -> Setup {
+        let named = |name: &str, model: String| format!("{name}: {model}");
+        let (text, voice, image) = (self.text.as_ref(), self.voice.as_ref(), self.image.as_ref());
+        Setup {
+            text: text.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
+            voice: voice.map(|list| list.iter().map(|p| p.name().to_owned()).collect()),
+            image: image.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
+            words: self.lists.digest(),
+            approved: self.approved.as_ref().map(Approved::digest),
+        }
+    }
+
+    /// The files that the provider of this name computes with, as far as they are here.
+    pub fn files_of(&self, provider: &str) -> Vec<ModelFile> {
+        let text = self.text_providers().iter().find(|p| p.name() == provider).map(|p| p.files());
+        let voice = || self.voice_providers().iter().find(|p| p.name() == provider).map(|p| p.files());
+        let image = || self.image_providers().iter().find(|p| p.name() == provider).map(|p| p.files());
+        text.or_else(voice).or_else(image).unwrap_or_default()
     }
 
     /// What each provider would be told for `request`, in the order in which they are tried; nothing is asked.
@@ -325,9 +394,11 @@ impl Engine {
             (Some(approved), _) => approved.answer(request, text),
             (None, None) => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
             (None, Some(providers)) => {
-                let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-                self.remembered(key(request, Some(request.seed), &models), || {
-                    self.first(request, Kind::Text, providers, |provider, context| {
+                let models: Vec<_> =
+                    providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+                let key = key(request, Some(request.seed), &models);
+                self.remembered(key, &|kept| self.is_still_right(request, text, kept), || {
+                    self.first(key, request, Kind::Text, providers, |provider, context| {
                         let name = provider.name();
                         let (remote, follows) = (provider.remote(), provider.synthetic());
                         self.may_ask(name, remote, follows, request, &text.pieces, &text.facts)?;
@@ -371,11 +442,14 @@ impl Engine {
         let Some(providers) = &self.voice else {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
         };
-        let models: Vec<_> =
-            providers.iter().map(|p| (p.name().to_owned(), p.model(voice, &request.locale))).collect();
+        let models: Vec<_> = providers
+            .iter()
+            .map(|p| Asked::new(p.name(), p.model(voice, &request.locale), p.remote(), request))
+            .collect();
         let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-        self.remembered(key(request, seed, &models), || {
-            self.first(request, Kind::Voice, providers, |provider, context| {
+        let key = key(request, seed, &models);
+        self.remembered(key, &|_| true, || {
+            self.first(key, request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
                 // What is spoken is spoken as it is: there is nothing in it to be followed.
                 self.may_ask(name, provider.remote(), false, request, &[], &[])?;
@@ -395,9 +469,11 @@ impl Engine {
         let Some(providers) = &self.image else {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image });
         };
-        let models: Vec<_> = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-        self.remembered(key(request, Some(request.seed), &models), || {
-            self.first(request, Kind::Image, providers, |provider, context| {
+        let models: Vec<_> =
+            providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+        let key = key(request, Some(request.seed), &models);
+        self.remembered(key, &|_| true, || {
+            self.first(key, request, Kind::Image, providers, |provider, context| {
                 let name = provider.name();
                 self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
                 let (call, wanted) = (Arc::clone(provider), image.clone());
@@ -456,15 +532,26 @@ impl Engine {
         }
     }
 
-    /// The result under `key`: remembered, kept by an earlier process, or made.
+    /// Whether copy that an earlier process kept may be shown by the lists of this one.
+    fn is_still_right(&self, request: &Request, text: &TextRequest, kept: &Generated) -> bool {
+        let GeneratedValue::Text(words) = &kept.value else { return false };
+        let (lists, others) = (&self.lists, &self.others);
+        let measure = guard::Measure { request, text, lists, others };
+        !kept.provenance.synthetic
+            || guard::judge(std::slice::from_ref(words), &measure).is_ok_and(|line| line == *words)
+    }
+
+    /// The result under `key`: remembered, kept by an earlier process and still right, or made.
     fn remembered(
         &self,
         key: Digest,
+        is_right: &dyn Fn(&Generated) -> bool,
         make: impl FnOnce() -> Result<Made, GenerateError>,
     ) -> Result<Generated, GenerateError> {
         self.cache.get_or_make(key, || {
             let Some(keep) = &self.keep else { return make() };
-            if let Some(generated) = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes)) {
+            let found = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes));
+            if let Some(generated) = found.filter(|generated| is_right(generated)) {
                 return Ok(Made { generated, lasts: true });
             }
             let made = make()?;
@@ -479,8 +566,9 @@ impl Engine {
     }
 
     /// The first provider's result that is usable.
-    fn first<P: ?Sized>(
+    fn first<P: Named + ?Sized>(
         &self,
+        key: Digest,
         request: &Request,
         kind: Kind,
         providers: &[Arc<P>],
@@ -497,16 +585,49 @@ impl Engine {
                 seed: request.seed,
                 deadline: Instant::now() + share,
             };
-            match attempt(provider, context) {
+            let name = provider.called();
+            let outcome = match self.refused_before(key, name) {
+                Some(error) => Err(error),
+                None => attempt(provider, context),
+            };
+            match outcome {
                 Ok(mut generated) => {
                     let lasts = !reasons.iter().any(GenerateError::is_passing);
                     generated.provenance.instead_of = reasons.iter().map(ToString::to_string).collect();
                     return Ok(Made { generated, lasts });
                 }
-                Err(error) => reasons.push(error),
+                Err(error) => {
+                    if matches!(error, GenerateError::Rejected { .. }) {
+                        self.note_refused(key, name, &error);
+                    }
+                    reasons.push(error);
+                }
             }
         }
         Err(GenerateError::AllFailed { name: request.name.clone(), kind, reasons })
+    }
+
+    /// Why this provider's answer to the same could not be used, if it was asked not long ago.
+    fn refused_before(&self, key: Digest, provider: &str) -> Option<GenerateError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, error) = refused.get(&(key, provider.to_owned()))?;
+        (since.elapsed() < REFUSED_FOR).then(|| error.clone())
+    }
+
+    fn note_refused(&self, key: Digest, provider: &str, error: &GenerateError) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= MOST_REFUSED {
+            refused.clear();
+        }
+        // What was remembered keeps its age.
+        refused
+            .entry((key, provider.to_owned()))
+            .and_modify(|known| {
+                if known.0.elapsed() >= REFUSED_FOR {
+                    *known = (Instant::now(), error.clone());
+                }
+            })
+            .or_insert_with(|| (Instant::now(), error.clone()));
     }
 
     /// `work`'s answer if it comes in time. It runs on a thread of its own, so that a provider which neither
@@ -588,7 +709,7 @@ fn withheld(
     facts: &[String],
 ) -> Option<String> {
     let viewer = &request.viewer;
-    if remote && !viewer.fields.is_empty() && !viewer.may_be_sent {
+    if remote && is_private(request) {
         return Some(format!(
             "it would be told personal data ({}), and the template does not say `send_personal: true`",
             viewer.fields.join(", ")
@@ -599,15 +720,58 @@ fn withheld(
     (remote || follows).then(|| format!("a value of the viewer's data holds {found}"))
 }
 
+/// A provider of any kind by its name.
+trait Named {
+    fn called(&self) -> &str;
+}
+
+impl Named for dyn TextProvider {
+    fn called(&self) -> &str {
+        self.name()
+    }
+}
+
+impl Named for dyn VoiceProvider {
+    fn called(&self) -> &str {
+        self.name()
+    }
+}
+
+impl Named for dyn ImageProvider {
+    fn called(&self) -> &str {
+        self.name()
+    }
+}
+
+/// Who is asked, as it stands in the name of a result.
+#[derive(Serialize)]
+struct Asked {
+    name: String,
+    model: String,
+    /// Whether it is not told personal data. What others made in its place is not the result once it is.
+    withheld: bool,
+}
+
+impl Asked {
+    fn new(name: &str, model: String, remote: bool, request: &Request) -> Self {
+        Asked { name: name.to_owned(), model, withheld: remote && is_private(request) }
+    }
+}
+
+/// Whether what is asked holds personal data that the template lets nobody outside have.
+fn is_private(request: &Request) -> bool {
+    !request.viewer.fields.is_empty() && !request.viewer.may_be_sent
+}
+
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.
-fn key(request: &Request, seed: Option<u64>, models: &[(String, String)]) -> Digest {
+fn key(request: &Request, seed: Option<u64>, models: &[Asked]) -> Digest {
     #[derive(Serialize)]
     struct Canonical<'a> {
         version: u32,
         locale: &'a str,
         seed: Option<u64>,
         kind: &'a RequestKind,
-        models: &'a [(String, String)],
+        models: &'a [Asked],
     }
     let canonical =
         Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind: &request.kind, models };

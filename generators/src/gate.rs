@@ -1,7 +1,7 @@
 //! What stands before a provider that costs something: rate limit, budget, circuit breaker.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct Bounds {
 pub(crate) struct Limits {
     /// In any 60 seconds.
     pub per_minute: Bounds,
-    /// In all, for as long as the engine lives.
+    /// In all, for as long as the engine lives, with what was booked before.
     pub budget: Bounds,
     /// Requests under way at a time.
     pub concurrent: usize,
@@ -73,13 +73,18 @@ pub struct Usage {
     pub resting: bool,
 }
 
+/// Is told before each request what its provider has taken of its budget, that request and those under way counted as what they can
+/// take at most; and again when a request has ended. A request whose telling gives `false` is not sent.
+pub type Ledger = Arc<dyn Fn(&str, Cost) -> bool + Send + Sync>;
+
 /// Lets requests through to one provider.
-pub(crate) struct Gate {
+pub struct Gate {
     provider: String,
     limits: Limits,
     start: Instant,
     state: Mutex<State>,
     changed: Condvar,
+    ledger: Mutex<Option<Ledger>>,
 }
 
 #[derive(Default)]
@@ -125,7 +130,30 @@ impl Gate {
             start: Instant::now(),
             state: Mutex::default(),
             changed: Condvar::new(),
+            ledger: Mutex::default(),
         }
+    }
+
+    /// How many requests may be under way at a time.
+    pub(crate) fn concurrent(&self) -> usize {
+        self.limits.concurrent.max(1)
+    }
+
+    /// Counts what was taken of the budget before.
+    pub(crate) fn book(&self, spent: Cost) {
+        let mut state = self.lock();
+        state.used = sum(state.used, spent);
+    }
+
+    /// Tells `ledger` from now on what is taken of the budget.
+    pub(crate) fn tell(&self, ledger: Option<Ledger>) {
+        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+    }
+
+    /// Tells the ledger. The state stays locked meanwhile, so that what is told last is what came last.
+    fn note(&self, state: &State, most: Cost) -> bool {
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ledger.is_none_or(|ledger| ledger(&self.provider, sum(sum(state.used, state.reserved), most)))
     }
 
     /// What was asked so far.
@@ -178,6 +206,9 @@ impl Gate {
             }
             let full = state.waiting >= self.limits.concurrent.max(1);
             if !settling && !full && turn <= now {
+                if !self.note(&state, most) {
+                    return Err(limit("not asked, because what it costs could not be noted".to_owned()));
+                }
                 state.waiting += 1;
                 state.reserved = sum(state.reserved, most);
                 state.trying |= trial;
@@ -239,6 +270,7 @@ impl Gate {
             End::Lost(_) => permit.most,
         };
         state.used = sum(state.used, took);
+        self.note(&state, Cost::default());
         // The window counts what was really sent, too.
         if let Some((_, cost)) = state.window.iter_mut().rev().find(|(grain, _)| *grain == permit.grain) {
             *cost = sum(less(*cost, permit.most), took);
@@ -377,6 +409,26 @@ mod tests {
             let message = refusal(gate.enter(most, soon()));
             assert!(message.contains("budget of") && message.contains(name), "{name}: {message}");
         }
+    }
+
+    #[test]
+    fn what_was_spent_before_counts_and_what_is_spent_is_told() {
+        let budget = Bounds { tokens: Some(100), ..Bounds::default() };
+        let gate = gate(Limits { budget, ..Limits::default() });
+        gate.book(Cost { requests: 4, tokens: 70, ..Cost::default() });
+        assert!(refusal(gate.enter(tokens(31), soon())).contains("budget of 100 tokens"));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&told);
+        gate.tell(Some(Arc::new(move |name: &str, cost: Cost| {
+            assert_eq!(name, "p");
+            log.lock().unwrap().push((cost.requests, cost.tokens));
+            true
+        })));
+        gate.enter(tokens(20), soon()).unwrap().end(&End::Answered(tokens(5)));
+        assert_eq!(*told.lock().unwrap(), [(5, 90), (5, 75)]);
+        gate.tell(Some(Arc::new(|_: &str, _: Cost| false)));
+        assert!(refusal(gate.enter(tokens(20), soon())).contains("could not be noted"));
+        assert_eq!((gate.usage().used.tokens, gate.usage().waiting), (75, 0));
     }
 
     #[test]

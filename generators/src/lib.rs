@@ -37,13 +37,13 @@ mod voice;
 
 pub use config::{Settings, SettingsError};
 pub use copy::{CopyEntry, CopyError, CopyFile, CopyLine, MAX_COPY_FILE};
-pub use engine::{Engine, Options, Told};
+pub use engine::{Engine, Options, Setup, Told};
 pub use error::GenerateError;
-pub use gate::{Bounds, Usage};
+pub use gate::{Bounds, Ledger, Usage};
 pub use guard::WordLists;
 pub use image::Procedural;
 pub use kept::Keep;
 pub use models::Models;
-pub use provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
+pub use provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 pub use text::{Grammar, variants};
 pub use voice::{Coverage, EspeakNg, Flite, Hibari};

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub use catalog::{Model, ModelKind, catalog};
 pub use install::{ModelError, Origin};
 
+use crate::provider::ModelFile;
+
 /// The folder of installed models: `DIR/NAME/VERSION/FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Models {
@@ -48,6 +50,24 @@ impl Models {
     /// Where the files of `model` are, or would be.
     pub(crate) fn folder(&self, model: &Model) -> Option<PathBuf> {
         Some(self.dir.as_ref()?.join(model.name).join(model.version))
+    }
+
+    /// The files of `model` and of what it needs, as far as they are there, without licences; their names are told by model and
+    /// version.
+    pub(crate) fn files(&self, model: &'static Model) -> Vec<ModelFile> {
+        let mut files = Vec::new();
+        for model in std::iter::once(model).chain(model.needs()) {
+            let (Some(folder), Some(package)) = (self.folder(model), model.package()) else { continue };
+            for member in package.members {
+                let path = folder.join(member.to);
+                let about = matches!(member.to, "LICENSE" | "NOTICE" | "ThirdPartyNotices.txt");
+                if !about && path.is_file() {
+                    let name = format!("{}/{}/{}", model.name, model.version, member.to);
+                    files.push(ModelFile { name, path });
+                }
+            }
+        }
+        files
     }
 
     /// Whether all files of `model` and of what it needs are there with their right lengths.

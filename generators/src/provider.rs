@@ -1,6 +1,7 @@
 //! The three traits behind which everything that generates stands.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use vignette_templates::blob::Blob;
 use vignette_templates::generate::{Cost, ImageRequest, TextRequest, Voice, VoiceRequest};
 
 use crate::error::GenerateError;
-use crate::gate::Usage;
+use crate::gate::{Gate, Usage};
 
 /// What is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,6 +82,15 @@ impl Context {
     }
 }
 
+/// A file that a provider computes with: a model, or the program that it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFile {
+    /// Its name, which tells nothing of where this machine keeps it, e.g. `hibari/0.2.1/hibari.onnx`.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// What a provider made, and what that took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer<T> {
@@ -131,6 +141,15 @@ pub trait TextProvider: Send + Sync {
     fn usage(&self) -> Option<Usage> {
         None
     }
+    /// What bounds and counts what it is asked, when it is paid for. Default: nothing does.
+    #[doc(hidden)]
+    fn gate(&self) -> Option<&Gate> {
+        None
+    }
+    /// The files that it computes with, as far as they are here. Default: none.
+    fn files(&self) -> Vec<ModelFile> {
+        Vec::new()
+    }
 }
 
 /// Speaks.
@@ -163,6 +182,15 @@ pub trait VoiceProvider: Send + Sync {
     fn usage(&self) -> Option<Usage> {
         None
     }
+    /// What bounds and counts what it is asked, when it is paid for. Default: nothing does.
+    #[doc(hidden)]
+    fn gate(&self) -> Option<&Gate> {
+        None
+    }
+    /// The files that it computes with, as far as they are here. Default: none.
+    fn files(&self) -> Vec<ModelFile> {
+        Vec::new()
+    }
 }
 
 /// Draws pictures.
@@ -190,5 +218,14 @@ pub trait ImageProvider: Send + Sync {
     /// What it was asked so far, when it keeps count. Default: it does not.
     fn usage(&self) -> Option<Usage> {
         None
+    }
+    /// What bounds and counts what it is asked, when it is paid for. Default: nothing does.
+    #[doc(hidden)]
+    fn gate(&self) -> Option<&Gate> {
+        None
+    }
+    /// The files that it computes with, as far as they are here. Default: none.
+    fn files(&self) -> Vec<ModelFile> {
+        Vec::new()
     }
 }

@@ -40,6 +40,14 @@ struct Script {
     speed: f64,
 }
 
+/// Nothing when the words of `request` can be spoken.
+///
+/// # Errors
+/// [`GenerateError::Invalid`].
+pub(crate) fn check_script(request: &VoiceRequest) -> Result<(), GenerateError> {
+    Script::read(request).map(drop)
+}
+
 impl Script {
     fn read(request: &VoiceRequest) -> Result<Self, GenerateError> {
         let invalid = |message: String| Err(GenerateError::Invalid(message));

@@ -532,3 +532,135 @@ fn a_rate_limit_of_ones_own_is_kept() {
         .unwrap_or_default();
     assert!(why.contains("rate limit"), "{why}");
 }
+
+/// Keeps values for the next engine, as a store does.
+#[derive(Default)]
+struct Shelf(std::sync::Mutex<std::collections::HashMap<vignette_templates::blob::Digest, Vec<u8>>>);
+
+impl vignette_generators::Keep for Shelf {
+    fn get(&self, key: &vignette_templates::blob::Digest) -> Option<std::sync::Arc<[u8]>> {
+        self.0.lock().unwrap().get(key).map(|bytes| bytes.as_slice().into())
+    }
+    fn put(&self, key: &vignette_templates::blob::Digest, bytes: Vec<u8>) {
+        self.0.lock().unwrap().insert(*key, bytes);
+    }
+}
+
+#[test]
+fn what_a_server_may_have_worked_on_is_booked_in_full() {
+    for (code, headers, in_full) in [
+        (500, &[][..], true),
+        (502, &[], true),
+        (503, &[], true),
+        (504, &[], true),
+        (507, &[], true),
+        (503, &[("retry-after", "90")], false),
+        (429, &[], false),
+        (400, &[], false),
+        (408, &[], false),
+    ] {
+        let server = Server::start(move |_| status(code, headers));
+        let engine = engine(&server.url(), "openai-chat", "retries = 0\nbudget = { tokens = 100000 }");
+        engine.generate_one(&text("Maria")).unwrap();
+        let used = engine.usage()[0].1.used;
+        assert_eq!((used.requests, used.tokens > 0), (1, in_full), "{code}: {used:?}");
+    }
+}
+
+#[test]
+fn copy_that_was_kept_is_judged_by_the_lists_of_today() {
+    let server = Server::start(|asked| match asked.body.contains("Acme") {
+        true => lines(&["Acme greets you, Maria!"]),
+        false => lines(&["Welcome back, Maria!"]),
+    });
+    let shelf = std::sync::Arc::new(Shelf::default());
+    let mut request = text("Maria");
+    if let RequestKind::Text(text) = &mut request.kind {
+        text.prompt = "One sentence of Acme for Maria".into();
+        text.pieces = Vec::new();
+    }
+    let with = |guard: &str| {
+        let settings = format!(
+            "[text]\nuse = [\"house\"]\n[guard]\nblock = [{guard}]\n[providers.house]\nkind = \"openai-chat\"\n\
+             url = \"{}\"\nmodel = \"fake\"\n",
+            server.url()
+        );
+        let engine = Settings::parse("t.toml", &settings).unwrap().engine(&|_| None).unwrap();
+        engine.with_keep(shelf.clone())
+    };
+    let made = with("").generate_one(&request).unwrap();
+    assert_eq!((words(&made), server.asked().len()), ("Acme greets you, Maria!", 1));
+    let made = with("\"Contoso\"").generate_one(&request).unwrap();
+    assert_eq!(
+        (words(&made), server.asked().len()),
+        ("Acme greets you, Maria!", 1),
+        "it need not be paid again"
+    );
+    let made = with("\"acme\"").generate_one(&request).unwrap();
+    assert_eq!((words(&made), server.asked().len()), (FALLBACK, 2));
+    assert!(made.provenance.fallback.unwrap().contains("block list"));
+}
+
+#[test]
+fn what_was_withheld_is_asked_once_it_may_be_sent() {
+    let server = Server::start(|_| lines(&["Welcome back, Maria!"]));
+    let settings = format!(
+        "[text]\nuse = [\"house\", \"grammar\"]\n[providers.house]\nkind = \"openai-chat\"\nurl = \"{}\"\nmodel = \"m\"\n",
+        server.url()
+    );
+    let engine = Settings::parse("t.toml", &settings).unwrap().engine(&|_| None).unwrap();
+    let engine = engine.with_keep(std::sync::Arc::new(Shelf::default()));
+    let mut request = text("Maria");
+    request.viewer.may_be_sent = false;
+    if let RequestKind::Text(text) = &mut request.kind {
+        let phrase = vignette_templates::generate::Phrase { say: "Hi Maria".into(), weight: 1.0 };
+        text.grammar = [("start".to_owned(), vec![phrase])].into();
+    }
+    assert_eq!(words(&engine.generate_one(&request).unwrap()), "Hi Maria");
+    request.viewer.may_be_sent = true;
+    assert_eq!(words(&engine.generate_one(&request).unwrap()), "Welcome back, Maria!");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_spoken_is_not_paid_for() {
+    let server = Server::start(|_| audio("audio/wav", tone(1.5, 0.3)));
+    let engine = engine(&server.url(), "openai-speech", "");
+    for say in ["word ".repeat(2500), "… — …".to_owned()] {
+        let request = asked(RequestKind::Voice(VoiceRequest { say, ..VoiceRequest::default() }), "Maria");
+        let error = engine.generate_one(&request).unwrap_err();
+        assert!(error.is_invalid(), "{error}");
+    }
+    assert!(server.asked().is_empty());
+    assert!(engine.usage()[0].1.used.is_nothing());
+}
+
+#[test]
+fn a_picture_costs_its_request_too() {
+    let server = Server::start(|_| json(value!({ "data": [] })));
+    let engine = engine(
+        &server.url(),
+        "openai-image",
+        "retries = 0\nprice = { image = 0.04, request = 0.01 }\nbudget = { money = 0.09 }",
+    );
+    for prompt in ["calm waves", "wild waves"] {
+        let image = ImageRequest { prompt: prompt.into(), width: 48, height: 27, ..ImageRequest::default() };
+        engine.generate_one(&asked(RequestKind::Image(image), "Maria")).unwrap_err();
+    }
+    assert_eq!((server.asked().len(), engine.usage()[0].1.used.micros), (1, 50_000));
+}
+
+#[test]
+fn an_answer_that_was_refused_is_not_paid_again() {
+    let server = Server::start(|_| lines(&["Save 50% now, Maria!"]));
+    let engine = engine(&server.url(), "openai-chat", "");
+    for row in 0..20 {
+        let made = engine.generate_one(&text("Maria")).unwrap();
+        let why = made.provenance.fallback.unwrap();
+        assert!(why.contains("a number that was not given"), "row {row}: {why}");
+    }
+    assert_eq!(server.asked().len(), 1);
+    // Another viewer is another request.
+    engine.generate_one(&text("Jonas")).unwrap();
+    assert_eq!(server.asked().len(), 2);
+}

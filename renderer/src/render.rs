@@ -2,7 +2,7 @@
 
 mod desk;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -128,6 +128,12 @@ impl Prepared<'_> {
     /// The video's segments.
     pub fn plan(&self, quality: u8) -> Plan {
         plan::plan(self.video, &self.fonts, quality)
+    }
+
+    /// The engine's own font files that the texts take glyphs from: their digests, with their names. A digest is computed when it is
+    /// first asked for.
+    pub fn own_fonts(&self) -> BTreeMap<Digest, String> {
+        self.composition.own_fonts()
     }
 
     /// Where composing spent its time so far; for benchmarks.

@@ -1,10 +1,12 @@
 //! What was finished, kept so that nothing but the disk can lose it.
 //!
-//! A file of JSON lines: the first tells what the batch is made of, each further one a row that was finished. A line is written
+//! A file of JSON lines: the first tells what the batch is made of, each further one a row that was finished, or what was taken of a
+//! provider's budget. A line of a row is written
 //! after the row's file took its name, so that a process may end at any moment: a line that is torn is dropped, and a
 //! video without a line is made again, to the same bytes. Errors may quote the viewer's values, as the table of results does,
 //! so that both can be read by their owner alone.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use super::make::Made;
 use super::{MAX_TOLD, MAX_WARNINGS, io};
 use crate::Error;
+use crate::templates::generate::Cost;
 
 /// The journal's name in the batch's folder.
 const NAME: &str = ".vignette-batch.jsonl";
@@ -39,6 +42,8 @@ pub(super) struct Journal {
     end: u64,
     /// For each row, from the first, where its line starts; 0 is nowhere, as the first line is no row's.
     lines: Vec<u64>,
+    /// What was taken of the budget of each provider, in all runs.
+    spent: BTreeMap<String, Cost>,
 }
 
 impl Journal {
@@ -71,7 +76,7 @@ impl Journal {
                 return Err(io(format!("cannot lock {}", path.display()), error));
             }
         }
-        let mut journal = Journal { path, file, end: 0, lines: Vec::new() };
+        let mut journal = Journal { path, file, end: 0, lines: Vec::new(), spent: BTreeMap::new() };
         match journal.header()? {
             // Empty, or torn while its first line was written: nothing had been made.
             None => journal.begin(identity)?,
@@ -124,7 +129,7 @@ impl Journal {
         let mut at = self.end;
         let mut input = BufReader::with_capacity(1 << 16, &self.file);
         input.seek(SeekFrom::Start(at)).map_err(|error| unreadable(self, error))?;
-        let mut lines = Vec::new();
+        let (mut lines, mut spent) = (Vec::new(), BTreeMap::new());
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -134,6 +139,10 @@ impl Journal {
                 Line::TooLong(bytes) => at += bytes,
                 Line::Whole => {
                     at += line.len() as u64;
+                    if let Some((provider, cost)) = parse_spent(&line) {
+                        spent.insert(provider, cost);
+                        continue;
+                    }
                     // A line that means nothing stands for no row; that row is made again.
                     let row = parse(&line).map(|(row, _)| row).filter(|row| (1..=rows).contains(row));
                     if let Some(index) = row.and_then(|row| usize::try_from(row - 1).ok()) {
@@ -147,6 +156,7 @@ impl Journal {
         }
         drop(input);
         self.lines = lines;
+        self.spent = spent;
         self.end = at;
         self.file.set_len(at).map_err(|error| self.cannot("write", error))
     }
@@ -205,6 +215,22 @@ impl Journal {
         Ok(())
     }
 
+    /// What all runs took of the budget of each provider.
+    pub(super) fn spent(&self) -> BTreeMap<String, Cost> {
+        self.spent.clone()
+    }
+
+    /// Notes what all runs took of a provider's budget; its last line counts.
+    ///
+    /// # Errors
+    /// A file system that refuses; then nothing of the line is left.
+    pub(super) fn spend(&mut self, provider: &str, spent: Cost) -> Result<(), Error> {
+        let line = json!({ "spent": provider, "cost": spent });
+        self.write(format!("{line}\n").as_bytes()).map_err(|error| self.cannot("write", error))?;
+        self.spent.insert(provider.to_owned(), spent);
+        Ok(())
+    }
+
     /// Adds bytes at the end, all or none.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(self.end))?;
@@ -254,6 +280,16 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Li
             return Ok(Line::TooLong(passed));
         }
     }
+}
+
+fn parse_spent(line: &[u8]) -> Option<(String, Cost)> {
+    #[derive(serde::Deserialize)]
+    struct Spent {
+        spent: String,
+        cost: Cost,
+    }
+    let Spent { spent, cost } = serde_json::from_slice(line).ok()?;
+    Some((spent, cost))
 }
 
 fn parse(line: &[u8]) -> Option<(u64, Entry)> {
@@ -334,6 +370,21 @@ mod tests {
         let journal = open(folder.path(), true).unwrap();
         assert_eq!((journal.last(), journal.entry(2)), (2, Some(Entry::Failed("y".into()))));
         assert_eq!((journal.entry(1), journal.entry(0), journal.entry(11)), (None, None, None));
+    }
+
+    #[test]
+    fn what_was_spent_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let cost = |requests| Cost { requests, tokens: 70 * requests, ..Cost::default() };
+        let mut journal = open(folder.path(), false).unwrap();
+        journal.spend("house", cost(1)).unwrap();
+        journal.append(1, &made(10)).unwrap();
+        journal.spend("studio", cost(5)).unwrap();
+        journal.spend("house", cost(3)).unwrap();
+        drop(journal);
+        let journal = open(folder.path(), true).unwrap();
+        assert_eq!(journal.spent(), BTreeMap::from([("house".into(), cost(3)), ("studio".into(), cost(5))]));
+        assert_eq!((journal.entry(1), journal.last()), (Some(made(10)), 1));
     }
 
     #[test]

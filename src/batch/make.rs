@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::bytes_in;
 use super::sweep::sweep_tree;
+use super::{Filled, bytes_in};
 use crate::output::Output;
+use crate::receipt::{Making, files_of};
 use crate::renderer::render::Observer;
-use crate::templates::video::Video;
 use crate::{Engine, Error, Template};
 
 /// What came of one row.
@@ -32,17 +32,25 @@ pub struct Made {
 pub(super) fn make(
     engine: &Engine,
     template: &Template,
-    video: &Video,
+    row: &Filled,
+    rendition: Option<&str>,
     target: &Path,
     output: &Output,
     observer: &dyn Observer,
 ) -> Result<Made, Error> {
+    let personal = &row.personal;
+    let video = &personal.video;
     let prepared = engine.prepare(template, video)?;
     if output.format().is_folder() {
         // What a process that was killed left behind in it is in nobody's way, but would count as part of it.
         sweep_tree(target);
     }
-    let written = output.write(engine, video, &prepared, target, observer)?;
+    let (written, rendered) = output.write_noted(engine, video, &prepared, target, observer)?;
+    if let Some((path, key, data)) = &row.receipt {
+        let making = Making { engine, template, data, rendition, personal, prepared: &prepared, output };
+        let files = files_of(target, output.format().is_folder(), "video")?;
+        making.receipt(key, &rendered, files)?.write(path)?;
+    }
     Ok(Made {
         seconds: video.duration().as_seconds(),
         // All that is in a folder counts, so that a later run finds it as it is now.

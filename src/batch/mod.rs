@@ -1,29 +1,32 @@
 //! One template, many viewers: every row of an audience becomes a video in one folder.
 //!
 //! ```text
-//! rows ── fill (a thread of its own, ahead) ──► filled video ── make (all cores) ──► file ──► journal ──► results.csv
+//! rows ── fill (several at a time, ahead) ──► filled video ── make (all cores) ──► file ──► journal ──► results.csv
 //! ```
 //!
 //! Rows are made one after another, each by all workers, while the rows after it are filled. A row that is at fault stops no
 //! other. The journal in the folder gets a line for each row that was finished, after its file took its name, so that a batch that
 //! was ended at any moment goes on where it was: see [`BatchOptions::resume`].
 
+mod ahead;
 mod journal;
 mod make;
 mod name;
 mod results;
+mod spending;
 mod sweep;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::audience::{Audience, Row, assign};
+use crate::audience::{Audience, AudienceError, Row, assign};
 use crate::generators::GenerateError;
 use crate::output::{Output, OutputOptions};
+use crate::receipt::ReceiptKey;
 use crate::renderer::encode::EncodeError;
 use crate::renderer::error::RenderError;
 use crate::renderer::package::hls::MASTER;
@@ -31,9 +34,9 @@ use crate::renderer::plan::ENGINE_VERSION;
 use crate::renderer::render::{Observer, Progress};
 use crate::templates::Data;
 use crate::templates::blob::Digest;
-use crate::templates::video::Video;
-use crate::{Engine, Error, Template};
+use crate::{Engine, Error, Personalised, Template};
 
+use self::ahead::{Ahead, Finally};
 use self::journal::{Entry, Journal};
 use self::name::Names;
 
@@ -43,8 +46,14 @@ pub use self::name::NamePattern;
 /// The name of the table of results in the batch's folder.
 pub const RESULTS: &str = "results.csv";
 
-/// Filled videos that wait for their turn, besides the one that is being filled.
-const LOOK_AHEAD: usize = 1;
+/// For each core, so many rows are filled ahead of the one that is made, or as many as services take at a time.
+const LOOK_AHEAD: usize = 4;
+
+/// The most rows that are filled at a time, however many services take.
+const MOST_FILLERS: usize = 64;
+
+/// Why a row failed whose filling is at fault itself.
+const PANICKED: &str = "filling the row panicked";
 
 /// How a batch is made.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +69,8 @@ pub struct BatchOptions {
     pub set: Vec<(String, String)>,
     /// Only so many rows from the first are made. Default: all.
     pub limit: Option<u64>,
+    /// Writes a [receipt](crate::receipt) beside each video, `NAME.receipt.json`, under this key. Default: none.
+    pub receipts: Option<ReceiptKey>,
     /// Goes on with the batch that was begun in the folder, if there is one; rows that failed are tried again. Without
     /// it such a folder is refused. Default: false.
     pub resume: bool,
@@ -136,11 +147,23 @@ pub fn run(
     options: &BatchOptions,
     watch: &dyn Watch,
 ) -> Result<Summary, Error> {
-    run_with(engine, template, audience, folder, options, watch, &make::make)
+    let rendition = options.rendition.as_deref();
+    run_with(
+        engine,
+        template,
+        audience,
+        folder,
+        options,
+        watch,
+        &|engine, template, row, target, output, watch| {
+            make::make(engine, template, row, rendition, target, output, watch)
+        },
+    )
 }
 
 /// How one filled video becomes a file: the one place to put another way of making it.
-type Make<'a> = dyn Fn(&Engine, &Template, &Video, &Path, &Output, &dyn Observer) -> Result<Made, Error> + 'a;
+type Make<'a> =
+    dyn Fn(&Engine, &Template, &Filled, &Path, &Output, &dyn Observer) -> Result<Made, Error> + 'a;
 
 fn run_with(
     engine: &Engine,
@@ -181,11 +204,13 @@ fn run_with(
         watch,
         total,
         names: Names::new(options.name.as_ref(), rows),
-        journal: Mutex::new(journal),
+        journal: Arc::new(Mutex::new(journal)),
     };
-    let (counts, ended) = batch.work(make);
-    let journal = batch.journal.lock().unwrap_or_else(PoisonError::into_inner);
-    let told = results::write(&results, audience, &journal, |row| batch.file_of(row));
+    let (counts, ended) = {
+        let _told = spending::note(engine.generators(), &batch.journal);
+        batch.work(make)
+    };
+    let told = results::write(&results, audience, &batch.journal(), |row| batch.file_of(row));
     let ended = match (ended, told) {
         (None, Err(error)) => Some(Ended::Failed { row: None, error }),
         (ended, _) => ended,
@@ -216,6 +241,7 @@ fn identity(
         ("--format", json!(options.output.format.as_str())),
         ("--codec or --hardware", json!(output.encoder().map(|encoder| encoder.element()))),
         ("--ladder, --width or the part that is shown", hidden(json!(shape)).into()),
+        ("--receipts or --receipt-key", json!(options.receipts.as_ref().map(ReceiptKey::id))),
         ("--name", json!(options.name.as_ref().map(NamePattern::source))),
     ])
 }
@@ -231,15 +257,18 @@ struct Batch<'a> {
     watch: &'a dyn Watch,
     total: u64,
     names: Names<'a>,
-    journal: Mutex<Journal>,
+    journal: Arc<Mutex<Journal>>,
 }
 
-/// A row whose turn it is.
-struct Job {
-    row: u64,
-    work: Work,
+/// A row that is to be filled.
+struct Draft {
+    row: Row,
+    name: String,
+    /// Its data, where they were needed for its name.
+    data: Option<Data>,
 }
 
+/// What is to become of a row whose turn it is.
 enum Work {
     /// An earlier run has made it.
     Made,
@@ -247,24 +276,46 @@ enum Work {
     Faulty(String),
     /// Nothing more can be made.
     Fatal(Error),
-    /// A video to make, with what is to be told about it.
-    Filled { name: String, video: Box<Video>, warnings: Vec<String> },
+    Filled(Box<Filled>),
+}
+
+/// A video to make, with what is to be told about it.
+struct Filled {
+    name: String,
+    personal: Personalised,
+    warnings: Vec<String>,
+    /// Where its receipt goes, under which key, and the data that it tells the digest of.
+    receipt: Option<(PathBuf, ReceiptKey, Data)>,
 }
 
 impl Batch<'_> {
-    /// Makes the rows one after another, while the next ones are filled.
+    /// Makes the rows one after another, while those after it are filled.
     fn work(&self, make: &Make<'_>) -> (Counts, Option<Ended>) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Who waits for a service takes no core.
+        let fillers = self.engine.generators().concurrent().clamp(cores, MOST_FILLERS.max(cores));
+        let ahead = Ahead::new(fillers.max(LOOK_AHEAD * cores));
         std::thread::scope(|scope| {
-            let (sender, jobs) = sync_channel(LOOK_AHEAD);
-            scope.spawn(move || self.fill_all(&sender));
-            self.make_all(make, jobs)
+            scope.spawn(|| self.read_all(&ahead));
+            for _ in 0..fillers {
+                scope.spawn(|| self.fill_all(&ahead));
+            }
+            let _done = Finally(|| ahead.close());
+            self.make_all(make, &ahead)
         })
     }
 
-    fn make_all(&self, make: &Make<'_>, jobs: Receiver<Job>) -> (Counts, Option<Ended>) {
+    fn make_all(&self, make: &Make<'_>, ahead: &Ahead<Draft, Work>) -> (Counts, Option<Ended>) {
         let mut counts = Counts { total: self.total, ..Counts::default() };
         self.watch.progress(&counts);
-        for Job { row, work } in jobs {
+        loop {
+            // While a row waits for a service, what the service was asked is news.
+            let waiting = counts;
+            let goes_on = || {
+                self.watch.progress(&waiting);
+                !self.watch.cancelled()
+            };
+            let Some((row, work)) = ahead.next(&goes_on) else { break };
             if self.watch.cancelled() {
                 return (counts, Some(Ended::Cancelled));
             }
@@ -277,9 +328,9 @@ impl Batch<'_> {
                 }
                 Work::Fatal(error) => return (counts, Some(Ended::Failed { row: Some(row), error })),
                 Work::Faulty(reason) => Err(reason),
-                Work::Filled { name, video, warnings } => match self.make_one(make, &name, &video) {
+                Work::Filled(filled) => match self.make_one(make, &filled) {
                     Ok(made) => {
-                        let warnings = warnings.into_iter().chain(made.warnings.iter().cloned());
+                        let warnings = filled.warnings.into_iter().chain(made.warnings.iter().cloned());
                         Ok(Made { warnings: told(warnings), ..made })
                     }
                     Err(Error::Render(RenderError::Cancelled)) => {
@@ -303,85 +354,116 @@ impl Batch<'_> {
                     Entry::Failed(reason)
                 }
             };
-            let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut journal = self.journal();
             if let Err(error) = journal.append(row, &entry) {
                 return (counts, Some(Ended::Failed { row: Some(row), error }));
             }
             drop(journal);
             self.watch.progress(&counts);
         }
-        // The rows also end when the thread that fills them was told to stop.
+        // The rows also end when those who fill them were told to stop.
         let ended = self.watch.cancelled() && counts.done + counts.failed < self.total;
         (counts, ended.then_some(Ended::Cancelled))
     }
 
-    fn make_one(&self, make: &Make<'_>, name: &str, video: &Video) -> Result<Made, Error> {
-        let target = self.folder.join(self.target_name(name));
+    /// What is kept behind the lock is whole at every moment, so a panic elsewhere does not spoil it.
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_one(&self, make: &Make<'_>, row: &Filled) -> Result<Made, Error> {
+        let target = self.folder.join(self.target_name(&row.name));
         let observer = Frames(self.watch);
         catch_unwind(AssertUnwindSafe(|| {
-            make(self.engine, self.template, video, &target, self.output, &observer)
+            make(self.engine, self.template, row, &target, self.output, &observer)
         }))
         .unwrap_or_else(|_| Err(RenderError::Check("rendering the row panicked".into()).into()))
     }
 
-    /// Fills row after row until the last one, or until nobody wants more.
-    fn fill_all(&self, jobs: &SyncSender<Job>) {
+    /// Reads row after row until the last one, or until nobody wants more.
+    fn read_all(&self, ahead: &Ahead<Draft, Work>) {
+        let last = Cell::new(0);
+        let _end = Finally(|| ahead.end(last.get()));
+        let fatal = |number: u64, error: AudienceError| {
+            ahead.settle(number, Work::Fatal(error.into()));
+            last.set(number);
+        };
         let rows = match self.audience.rows() {
             Ok(rows) => rows,
-            Err(error) => {
-                let _ = jobs.send(Job { row: 1, work: Work::Fatal(error.into()) });
-                return;
-            }
+            Err(error) => return fatal(1, error),
         };
         let mut owners = name::Owners::default();
         for (row, number) in rows.zip(1..=self.total) {
-            if self.watch.cancelled() {
+            if self.watch.cancelled() || !ahead.has_room(number) {
                 return;
             }
-            let work = match row {
-                Err(error) => Work::Fatal(error.into()),
-                Ok(row) => catch_unwind(AssertUnwindSafe(|| self.fill(&row, &mut owners)))
-                    .unwrap_or_else(|_| Work::Faulty("filling the row panicked".to_owned())),
+            let row = match row {
+                Ok(row) => row,
+                Err(error) => return fatal(number, error),
             };
-            if jobs.send(Job { row: number, work }).is_err() {
-                return;
+            match catch_unwind(AssertUnwindSafe(|| self.begin(&row, &mut owners))) {
+                Ok(Ok((name, data))) => ahead.draft(number, Draft { row, name, data }),
+                Ok(Err(settled)) => ahead.settle(number, settled),
+                Err(_) => ahead.settle(number, Work::Faulty(PANICKED.to_owned())),
             }
+            last.set(number);
         }
     }
 
-    fn fill(&self, row: &Row, owners: &mut name::Owners) -> Work {
+    /// Fills what was read until nothing more comes.
+    fn fill_all(&self, ahead: &Ahead<Draft, Work>) {
+        while let Some((number, draft)) = ahead.next_draft() {
+            if self.watch.cancelled() {
+                return;
+            }
+            let work = catch_unwind(AssertUnwindSafe(|| self.fill(draft)))
+                .unwrap_or_else(|_| Work::Faulty(PANICKED.to_owned()));
+            ahead.settle(number, work);
+        }
+    }
+
+    /// What decides about a row in the order of the rows: its name, and its data where the name needed them.
+    ///
+    /// # Errors
+    /// What becomes of a row that is not to be filled.
+    fn begin(&self, row: &Row, owners: &mut name::Owners) -> Result<(String, Option<Data>), Work> {
         let number = row.number();
-        let earlier = self.journal.lock().unwrap_or_else(PoisonError::into_inner).done(number);
-        let (name, data) = match self.name_of(row) {
-            Ok(named) => named,
-            Err(reason) => return Work::Faulty(reason),
-        };
+        let earlier = self.journal().done(number);
+        let (name, data) = self.name_of(row).map_err(Work::Faulty)?;
         if self.target_name(&name).eq_ignore_ascii_case(RESULTS) {
-            return Work::Faulty(format!("its name would be that of the table of results, {RESULTS}"));
+            let reason = format!("its name would be that of the table of results, {RESULTS}");
+            return Err(Work::Faulty(reason));
         }
         if self.names.may_collide()
             && let Some(owner) = owners.claim(&name, number)
         {
-            return Work::Faulty(format!(
+            return Err(Work::Faulty(format!(
                 "its file would have the same name as that of row {owner}; let --name differ from row to row, \
                  e.g. with {{{{row}}}}"
-            ));
+            )));
         }
         if let Some(made) = earlier
             && self.found(&name) == Some(made.bytes)
+            && (self.options.receipts.is_none() || self.receipt_of(&name).is_file())
         {
-            return Work::Made;
+            return Err(Work::Made);
         }
-        let filled = match data.map_or_else(|| self.data_of(row), Ok) {
-            Ok(data) => {
-                self.engine.personalise_aloud(self.template, &data, self.options.rendition.as_deref())
-            }
+        Ok((name, data))
+    }
+
+    fn fill(&self, draft: Draft) -> Work {
+        let Draft { row, name, data } = draft;
+        let data = match data.map_or_else(|| self.data_of(&row), Ok) {
+            Ok(data) => data,
             Err(reason) => return Work::Faulty(reason),
         };
-        match filled {
+        match self.engine.personalise_aloud(self.template, &data, self.options.rendition.as_deref()) {
             Ok(filled) => {
                 let warnings = filled.warnings.iter().map(|warning| in_one_line(&warning.to_string()));
-                Work::Filled { name, video: Box::new(filled.value), warnings: warnings.collect() }
+                let warnings = warnings.collect();
+                let key = self.options.receipts.clone();
+                let receipt = key.map(|key| (self.receipt_of(&name), key, data));
+                Work::Filled(Box::new(Filled { name, personal: filled.value, warnings, receipt }))
             }
             Err(error) if is_fatal(&error) => Work::Fatal(error),
             Err(error) => Work::Faulty(in_one_line(&error.with_causes())),
@@ -423,6 +505,11 @@ impl Batch<'_> {
         if format.is_folder() { name.to_owned() } else { format!("{name}.{}", format.endings()[0]) }
     }
 
+    /// Where the receipt of a row's video stands.
+    fn receipt_of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.receipt.json"))
+    }
+
     /// The bytes of what stands under a row's name; `None` when it is not there, or its playlist, written last, is not.
     fn found(&self, name: &str) -> Option<u64> {
         let file =
@@ -459,6 +546,7 @@ fn is_fatal(error: &Error) -> bool {
     match error {
         Error::Faults(_) | Error::Input(_) => false,
         Error::Fonts(_) | Error::Store(_) | Error::Options(_) | Error::Settings(_) => true,
+        Error::Receipt(_) | Error::ReceiptKey(_) => true,
         Error::Generate(error) => is_fatal_to_generate(error),
         Error::Render(RenderError::Io { source, .. }) => !is_of_one_file(source),
         Error::Render(RenderError::Encode(error)) => {

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::audience::Audience;
+use crate::templates::video::Video;
 
 const TEMPLATE: &str = r#"
 vignette: 1
@@ -56,9 +57,9 @@ fn a_row_that_panics_stops_no_other() {
     let bench = Bench::new("name\nAna\nBo\nCleo\n");
     let calls = AtomicU64::new(0);
     let summary = bench
-        .run(&BatchOptions::default(), &|_, _, video, target, _, _| {
+        .run(&BatchOptions::default(), &|_, _, row, target, _, _| {
             assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 1, "the second row");
-            mark(target, video)
+            mark(target, &row.personal.video)
         })
         .unwrap();
     assert!(summary.ended.is_none());
@@ -99,10 +100,10 @@ fn what_every_row_would_meet_ends_the_batch() {
     let bench = Bench::new("name\nAna\nBo\nCleo\n");
     let calls = AtomicU64::new(0);
     let first_then_full =
-        |_: &Engine, _: &Template, video: &Video, target: &Path, _: &Output, _: &dyn Observer| match calls
+        |_: &Engine, _: &Template, row: &Filled, target: &Path, _: &Output, _: &dyn Observer| match calls
             .fetch_add(1, Ordering::Relaxed)
         {
-            0 => mark(target, video),
+            0 => mark(target, &row.personal.video),
             _ => Err(full()),
         };
     let summary = bench.run(&BatchOptions::default(), &first_then_full).unwrap();
@@ -112,9 +113,9 @@ fn what_every_row_would_meet_ends_the_batch() {
     let options = BatchOptions { resume: true, ..BatchOptions::default() };
     let more = AtomicU64::new(0);
     let summary = bench
-        .run(&options, &|_, _, video, target, _, _| {
+        .run(&options, &|_, _, row, target, _, _| {
             more.fetch_add(1, Ordering::Relaxed);
-            mark(target, video)
+            mark(target, &row.personal.video)
         })
         .unwrap();
     assert_eq!((summary.counts.done, summary.counts.earlier, more.load(Ordering::Relaxed)), (3, 1, 2));
@@ -123,7 +124,7 @@ fn what_every_row_would_meet_ends_the_batch() {
 #[test]
 fn a_file_that_is_gone_or_cut_is_made_again() {
     let bench = Bench::new("name\nAna\nBo\nCleo\n");
-    let plain: &Make<'_> = &|_, _, video, target, _, _| mark(target, video);
+    let plain: &Make<'_> = &|_, _, row, target, _, _| mark(target, &row.personal.video);
     bench.run(&BatchOptions::default(), plain).unwrap();
     fs::remove_file(bench.out("0001.mp4")).unwrap();
     fs::write(bench.out("0003.mp4"), "x").unwrap();
@@ -140,7 +141,7 @@ fn rows_that_failed_are_tried_again() {
         bench.run(&BatchOptions::default(), &|_, _, _, _, _, _| Err(Error::Input("not now".into()))).unwrap();
     assert_eq!(summary.counts.failed, 2);
     let options = BatchOptions { resume: true, ..BatchOptions::default() };
-    let summary = bench.run(&options, &|_, _, video, target, _, _| mark(target, video)).unwrap();
+    let summary = bench.run(&options, &|_, _, row, target, _, _| mark(target, &row.personal.video)).unwrap();
     assert_eq!((summary.counts.done, summary.counts.failed, summary.counts.earlier), (2, 0, 0));
     assert!(bench.results().iter().all(|line| !line.contains("not now")));
 }

@@ -14,7 +14,9 @@ use super::batch::BatchArguments;
 use super::copy::CopyAction;
 use super::forecast::ForecastArguments;
 use super::generators::GeneratorOptions;
+use super::receipt::KeyOptions;
 use super::serve::ServeArguments;
+use super::verify::VerifyArguments;
 
 /// Renders videos made for one viewer each.
 #[derive(Parser)]
@@ -91,9 +93,16 @@ pub(super) enum Command {
         /// Also writes the captions to this WebVTT file
         #[arg(long, value_name = "FILE")]
         captions: Option<PathBuf>,
+        /// Also writes what it was made of to this JSON file, without personal data; see `vignette verify`
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
+        #[command(flatten)]
+        key: KeyOptions,
         #[command(flatten)]
         store: StoreOptions,
     },
+    /// Makes a video again as its receipt says, and tells what differs
+    Verify(VerifyArguments),
     /// Renders a video for every row of an audience
     Batch(BatchArguments),
     /// Shows generated words to a person before viewers see them

@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::args::{OutputArguments, ProgressStyle, StoreOptions, parse_set};
-use super::generators::{GeneratorOptions, tell_budgets, tell_usage};
+use super::generators::{GeneratorOptions, asked, tell_budgets, tell_usage, usage};
+use super::receipt::KeyOptions;
 use super::report::tell;
 use super::{INTERRUPTED, Stop, complain, interrupt, is_watched, say};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use serde_json::json;
-use vignette::Error;
 use vignette::audience::Audience;
 use vignette::batch::{self, BatchOptions, Counts, Ended, NamePattern, Summary, Watch};
+use vignette::{Engine, Error};
 
 /// What may be typed behind `vignette batch`.
 #[derive(Args)]
@@ -32,6 +33,11 @@ pub(super) struct BatchArguments {
     /// How the files are called, without ending: Handlebars over the row's data and its number, `row`
     #[arg(long, value_name = "TEXT", value_parser = NamePattern::parse)]
     name: Option<NamePattern>,
+    /// Writes beside each video what it was made of, without personal data: NAME.receipt.json
+    #[arg(long)]
+    receipts: bool,
+    #[command(flatten)]
+    key: KeyOptions,
     /// Goes on with the batch that was begun in the folder; rows that failed are tried again
     #[arg(long)]
     resume: bool,
@@ -78,6 +84,8 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
         out,
         output,
         name,
+        receipts,
+        key,
         resume,
         limit,
         rendition,
@@ -98,8 +106,13 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
     }
     let template = opened.value;
     let audience = Audience::open(&audience)?;
-    let options = BatchOptions { rendition, output: output.options(format), name, set, limit, resume };
-    let reporter = Reporter::new(progress);
+    let receipts = match receipts {
+        true => Some(key.make(&|kind, words| tell(json, kind, words))?),
+        false => None,
+    };
+    let output = output.options(format);
+    let options = BatchOptions { rendition, output, name, set, limit, receipts, resume };
+    let reporter = Reporter::new(progress, &engine);
     let summary = batch::run(&engine, &template, &audience, &out, &options, &reporter)?;
     summary.notes.iter().for_each(|note| tell(json, "warning", note));
     super::store::tell_troubles(engine.stores(), &|kind, words| tell(json, kind, words));
@@ -117,7 +130,8 @@ pub(super) fn run(arguments: BatchArguments) -> Result<(), Stop> {
 const STEADY: Duration = Duration::from_millis(250);
 
 /// Tells how far the batch has come.
-struct Reporter {
+struct Reporter<'a> {
+    engine: &'a Engine,
     bar: Option<ProgressBar>,
     json: bool,
     begun: Instant,
@@ -132,8 +146,8 @@ struct Clock {
     earlier: u64,
 }
 
-impl Reporter {
-    fn new(style: ProgressStyle) -> Self {
+impl<'a> Reporter<'a> {
+    fn new(style: ProgressStyle, engine: &'a Engine) -> Self {
         let watched = style == ProgressStyle::Auto && is_watched();
         let bar = watched.then(|| {
             let bar = ProgressBar::new(0);
@@ -144,7 +158,7 @@ impl Reporter {
             bar
         });
         let clock = Mutex::default();
-        Reporter { bar, json: style == ProgressStyle::Json, begun: Instant::now(), clock }
+        Reporter { engine, bar, json: style == ProgressStyle::Json, begun: Instant::now(), clock }
     }
 
     /// Says what came of it.
@@ -175,6 +189,7 @@ impl Reporter {
         if self.json {
             let mut line = figures(counts);
             line["event"] = json!("done");
+            line["generators"] = usage(self.engine);
             line["results"] = json!(summary.results);
             line["took_seconds"] = json!(took);
             complain(&line.to_string());
@@ -199,7 +214,7 @@ impl Reporter {
     }
 }
 
-impl Watch for Reporter {
+impl Watch for Reporter<'_> {
     fn progress(&self, counts: &Counts) {
         let Ok(mut clock) = self.clock.lock() else { return };
         let now = Instant::now();
@@ -220,13 +235,15 @@ impl Watch for Reporter {
                 bar.reset_eta();
             }
             let reused = reused(counts).map_or_else(String::new, |share| format!(", {share:.0} % reused"));
-            bar.set_message(format!("{} failed, {rate:.1}/min{reused}", counts.failed));
+            let asked = asked(self.engine);
+            bar.set_message(format!("{} failed, {rate:.1}/min{reused}{asked}", counts.failed));
         }
         let due = clock.told.is_none_or(|told| now - told >= STEADY) || finished == counts.total;
         if self.json && due {
             clock.told = Some(now);
             let mut line = figures(counts);
             line["event"] = json!("progress");
+            line["generators"] = usage(self.engine);
             line["rows_per_minute"] = json!((rate * 10.0).round() / 10.0);
             let left = counts.total - finished;
             line["seconds_left"] =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use vignette::generators::{Engine as Generators, Kind, Settings, Usage};
 use vignette::{Engine, Error};
 
@@ -74,12 +74,37 @@ pub(super) fn tell_usage(engine: &Engine, json: bool) {
 }
 
 fn tell_json(engine: &Engine) {
-    let usage = engine.generators().usage();
-    if !usage.is_empty() {
-        let list: Vec<_> =
-            usage.iter().map(|(kind, usage)| json!({ "kind": kind, "usage": usage })).collect();
-        complain(&json!({ "event": "generators", "generators": list }).to_string());
+    let usage = usage(engine);
+    if usage.as_array().is_some_and(|list| !list.is_empty()) {
+        complain(&json!({ "event": "generators", "generators": usage }).to_string());
     }
+}
+
+/// What each provider was asked so far and may be asked, for programs.
+pub(super) fn usage(engine: &Engine) -> Value {
+    let usage = engine.generators().usage();
+    usage.iter().map(|(kind, usage)| json!({ "kind": kind, "usage": usage })).collect()
+}
+
+/// The same in a few words, for a line of progress; nothing where nobody is paid.
+pub(super) fn asked(engine: &Engine) -> String {
+    let told = engine.generators().usage().into_iter().map(|(_, usage)| {
+        let (used, budget) = (usage.used, usage.budget);
+        let of = |used: u64, most: Option<u64>, what: &str| most.map(|most| format!("{used}/{most} {what}"));
+        let money = budget
+            .micros
+            .map(|most| format!("{:.2}/{:.2} in money", used.micros as f64 / 1e6, most as f64 / 1e6));
+        let bounded = [
+            of(used.tokens, budget.tokens, "tokens"),
+            of(used.characters, budget.characters, "characters"),
+            money,
+        ];
+        let requests = of(used.requests, budget.requests, "requests");
+        let requests = requests.unwrap_or_else(|| format!("{} requests", used.requests));
+        let parts: Vec<String> = std::iter::once(requests).chain(bounded.into_iter().flatten()).collect();
+        format!(", {} {}", usage.provider, parts.join(" "))
+    });
+    told.collect()
 }
 
 fn in_words(kind: Kind, usage: &Usage) -> String {

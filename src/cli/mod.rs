@@ -1,4 +1,4 @@
-//! `vignette`: new, check, schema, fill, still, plan, render, batch, forecast, models, voice, store, serve.
+//! `vignette`: new, check, schema, fill, still, plan, render, verify, batch, forecast, models, voice, store, serve.
 
 mod args;
 mod batch;
@@ -11,9 +11,11 @@ mod models;
 mod new;
 mod output;
 mod plan;
+mod receipt;
 mod report;
 mod serve;
 mod store;
+mod verify;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use std::time::Instant;
 use clap::Parser;
 use serde_json::Value;
 use vignette::output::Output;
+use vignette::receipt::{Making, files_of};
 use vignette::renderer::error::RenderError;
 use vignette::renderer::package::webvtt;
 use vignette::renderer::render::{discard_partial, write_whole};
@@ -31,6 +34,7 @@ use vignette::templates::video::Video;
 use vignette::{Engine, Error, Template};
 
 use self::args::{Arguments, Command, ProgressStyle, Source, StoreOptions};
+use self::receipt::KeyOptions;
 use self::report::{Reporter, tell};
 
 /// Set by an interrupt; a render looks at it between frames.
@@ -130,9 +134,12 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Models { action, json } => models::run(action.as_ref(), json),
         Command::Voice { action } => models::voice(&action),
         Command::Store { action, store } => store::run(&store, &action),
-        Command::Render { source, out, output, progress, captions, store } => {
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Render { source, out, output, progress, captions, receipt, key, store } => {
             let format = output::format(&out, output.format)?;
-            let wish = Wish { output: Output::resolve(output.options(format))?, captions, store: &store };
+            let receipt = receipt.map(|path| (path, key));
+            let output_of = Output::resolve(output.options(format))?;
+            let wish = Wish { output: output_of, captions, receipt, store: &store };
             let idle = output.idle(format);
             if !idle.is_empty() {
                 let message =
@@ -235,6 +242,8 @@ fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
 struct Wish<'a> {
     output: Output,
     captions: Option<PathBuf>,
+    /// Where its receipt goes, and under which key.
+    receipt: Option<(PathBuf, KeyOptions)>,
     store: &'a StoreOptions,
 }
 
@@ -250,23 +259,41 @@ fn render(source: &Source, out: &Path, progress: ProgressStyle, wish: &Wish<'_>)
     if captions.as_ref().is_some_and(|(_, captions)| *captions == target) {
         return Err(Stop::Usage("-o and --captions name the same file; give them two names".into()));
     }
+    let receipt = match &wish.receipt {
+        Some((path, key)) => Some((output::target(path)?, key)),
+        None => None,
+    };
+    let taken = |path: &Path| *path == target || captions.as_ref().is_some_and(|(_, taken)| taken == path);
+    if receipt.as_ref().is_some_and(|(path, _)| taken(path)) {
+        return Err(Stop::Usage("--receipt names the same file as -o or --captions; give it another".into()));
+    }
     ctrlc::set_handler(interrupt)
         .map_err(|error| Error::Input(format!("cannot watch for interrupts: {error}")))?;
     let started = Instant::now();
     let reporter = Reporter::new(progress, &INTERRUPTED);
     let tell = |kind: &str, message: &str| reporter.tell(kind, message);
+    let receipt = match receipt {
+        Some((path, key)) => Some((path, key.make(&tell)?)),
+        None => None,
+    };
     let engine = source.generators.engine()?.with_stores(store::open(wish.store, &tell));
     wish.output.notes.iter().for_each(|note| tell("warning", note));
     reporter.stage("filling");
     let template = open(&engine, source, &tell)?;
-    let video = fill(&engine, &template, source, &tell)?;
+    let data = data::load(&template, source.data.as_deref(), source.row, &source.set)?;
+    let rendition = source.rendition.as_deref();
+    let filled = engine.personalise_noted(&template, &data, rendition)?;
+    filled.warnings.iter().for_each(|warning| tell("warning", &warning.to_string()));
+    let personal = filled.value;
+    let video = &personal.video;
     reporter.stage("preparing");
-    let prepared = engine.prepare(&template, &video)?;
+    let prepared = engine.prepare(&template, video)?;
     warn_of(&prepared.warnings, source.strict, &tell)?;
     reporter.begin(video.frames());
-    let written = wish.output.write(&engine, &video, &prepared, &target, &reporter)?;
+    let (written, rendered) = wish.output.write_noted(&engine, video, &prepared, &target, &reporter)?;
     written.notes.iter().for_each(|note| tell("warning", note));
     store::tell_troubles(engine.stores(), &tell);
+    let mut more = Vec::new();
     if let Some((path, target)) = captions {
         let file = webvtt::to_webvtt(&video.captions);
         write_whole(
@@ -279,8 +306,23 @@ fn render(source: &Source, out: &Path, progress: ProgressStyle, wish: &Wish<'_>)
             },
             |_| Ok(()),
         )?;
+        more.push(verify::captions(&file));
     }
-    reporter.finish(out, &video, &written, wish.output.encoder(), started.elapsed());
+    if let Some((path, key)) = receipt {
+        let mut files = files_of(&target, wish.output.format().is_folder(), "video")?;
+        files.extend(more);
+        let making = Making {
+            engine: &engine,
+            template: &template,
+            data: &data,
+            rendition,
+            personal: &personal,
+            prepared: &prepared,
+            output: &wish.output,
+        };
+        making.receipt(&key, &rendered, files)?.write(&path)?;
+    }
+    reporter.finish(out, video, &written, wish.output.encoder(), started.elapsed());
     Ok(())
 }
 

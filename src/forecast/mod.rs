@@ -296,8 +296,11 @@ impl Planning<'_> {
         let data = self.template.data("the row", assign(value, &self.options.set, schema))?;
         let rendition = self.options.rendition.as_deref();
         let answer = |requests: &[_]| self.stand_ins.answer(requests);
-        let video =
-            self.engine.personalise_by(self.template, &data, rendition, Unspoken::Refused, &answer)?.value;
+        let video = self
+            .engine
+            .personalise_by(self.template, &data, rendition, Unspoken::Refused, &answer)?
+            .value
+            .video;
         let fonts = self.engine.fonts_of(self.template, &video)?;
         let plan = crate::renderer::plan::plan(&video, &fonts, self.options.quality);
         let worst = self.texts.worst_of(&video, &fonts, seen);

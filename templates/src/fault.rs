@@ -218,6 +218,13 @@ pub struct Warned<T> {
     pub warnings: Vec<Fault>,
 }
 
+impl<T> Warned<T> {
+    /// Another value of this one, with the same warnings.
+    pub fn map<U>(self, value: impl FnOnce(T) -> U) -> Warned<U> {
+        Warned { value: value(self.value), warnings: self.warnings }
+    }
+}
+
 /// `value` in quotes, on one line, and not longer than a message can bear.
 pub fn quoted(value: &str) -> String {
     format!("\"{}\"", shortened(value))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::blob::Digest;
 use crate::check::{self, order::Item};
 use crate::data::{Contract, Data};
 use crate::fault::{At, Fault, Faults, Warned};
@@ -24,6 +25,8 @@ const TEMPLATE_FILES: [&str; 3] = ["template.yaml", "template.yml", "template.js
 #[derive(Clone, Debug)]
 pub struct Template {
     file: String,
+    /// Of the text it was read from.
+    digest: Digest,
     document: Document,
     contract: Contract,
     order: Vec<Item>,
@@ -63,7 +66,8 @@ impl Template {
         let mut warnings = findings.warnings;
         warnings.sort();
         let sent = check::private::sent(&document, &order, &contract);
-        let template = Template { file: file.to_owned(), document, contract, order, frame_rate, sent };
+        let (file, digest) = (file.to_owned(), Digest::of(text));
+        let template = Template { file, digest, document, contract, order, frame_rate, sent };
         Ok(Warned { value: template, warnings })
     }
 
@@ -75,6 +79,11 @@ impl Template {
     /// The file it was read from, as it was named.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// The digest of the text it was read from. Files that it names are no part of it.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The template as written.

@@ -236,10 +236,20 @@ fn offline_serves_all_three() {
 #[test]
 fn keys_are_stable_and_tell_nothing() {
     let request = text("hook", 1, None);
-    let models = [("grammar".to_owned(), "1".to_owned())];
+    let grammar = |model: &str| [Asked::new("grammar", model.to_owned(), false, &request)];
+    let models = grammar("1");
     let before = key(&request, Some(1), &models);
     assert_eq!(before, key(&Request { name: "other".into(), ..request.clone() }, Some(1), &models));
     assert_ne!(before, key(&request, Some(2), &models));
-    assert_ne!(before, key(&request, Some(1), &[("grammar".to_owned(), "2".to_owned())]));
+    assert_ne!(before, key(&request, Some(1), &grammar("2")));
     assert_eq!(before.to_string().len(), 64);
+    // A provider outside the house that may not be told is as good as none; that it may is another thing.
+    let private = Request {
+        viewer: Viewer { fields: vec!["/first_name".into()], ..Viewer::default() },
+        ..request.clone()
+    };
+    let open = Request { viewer: Viewer { may_be_sent: true, ..private.viewer.clone() }, ..private.clone() };
+    let far = |request: &Request| key(request, Some(1), &[Asked::new("far", "1".into(), true, request)]);
+    assert_ne!(far(&private), far(&open));
+    assert_eq!(far(&open), far(&request));
 }

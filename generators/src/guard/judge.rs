@@ -82,22 +82,15 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect();
-    let own: BTreeSet<String> = copy
-        .request
-        .viewer
-        .values
-        .iter()
-        .flat_map(|value| value.split(|c: char| !c.is_alphanumeric()))
-        .map(str::to_lowercase)
-        .collect();
+    // What was not given is not accepted either where it happens to be the viewer's own: the line is kept for everybody of whom the
+    // same is asked.
     let known = |word: &str| {
-        word.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).all(|part| {
-            let part = part.to_lowercase();
-            given.contains(&part) || own.contains(&part)
-        })
+        let mut parts = word.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+        parts.all(|part| given.contains(&part.to_lowercase()))
     };
+    let own: Vec<String> = copy.request.viewer.values.iter().filter(|value| known(value)).cloned().collect();
     names::check(&line, &known, copy.others)?;
-    copy.lists.check(&line, &copy.request.viewer.values)?;
+    copy.lists.check(&line, &own)?;
     language::check(&line, &copy.request.locale, &known)?;
     Ok(line)
 }
@@ -246,6 +239,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_not_given_is_refused_even_if_it_is_the_viewers_own() {
+        let text = TextRequest { prompt: "A line".into(), max_chars: 60, ..TextRequest::default() };
+        let request = Request {
+            name: "hook".into(),
+            locale: "en".into(),
+            seed: 1,
+            kind: RequestKind::Text(text.clone()),
+            viewer: Viewer { values: vec!["Shittu".into(), "Maria".into()], ..Viewer::default() },
+        };
+        let others = Others::default();
+        others.note(&request.viewer.values);
+        let copy = Measure { request: &request, text: &text, lists: &WordLists::default(), others: &others };
+        for line in ["Welcome back, Maria!", "A day for Maria.", "Hello Shittu!"] {
+            let reason = judge(&[line.to_owned()], &copy).unwrap_err();
+            assert!(!reason.contains("Maria"), "{reason}");
+        }
+        assert!(judge(&["Welcome back, all is ready!".to_owned()], &copy).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rustrict::{Censor, Type};
+use vignette_templates::blob::Digest;
 
 /// Names of people and places that word filters take for something else. They are always allowed, in any case.
 const NAMES: &[&str] = &[
@@ -110,6 +111,16 @@ impl WordLists {
                 .collect()
         };
         WordLists { block: normal(block), allow: normal(allow) }
+    }
+
+    /// Names the lists by what stands in them.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut form = String::new();
+        for (list, words) in [("block", &self.block), ("allow", &self.allow)] {
+            form.push_str(&format!("{list} {}\n", words.len()));
+            words.iter().for_each(|word| form.push_str(&format!("{} {word}\n", word.len())));
+        }
+        Digest::of(form.as_bytes())
     }
 
     /// Nothing when `text` can be shown to anybody; `own` are names of the viewer herself, which she may be called by.

@@ -11,7 +11,7 @@ use vignette_templates::generate::{Cost, TextRequest};
 use super::client::{Client, Expected, JSON};
 use super::prompt;
 use crate::error::GenerateError;
-use crate::gate::Usage;
+use crate::gate::{Gate, Usage};
 use crate::provider::{Answer, Context, TextProvider};
 
 /// The longest answer that is read.
@@ -170,6 +170,10 @@ impl TextProvider for Chat {
 
     fn remote(&self) -> bool {
         self.client.is_remote()
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        Some(&self.client.gate)
     }
 
     fn usage(&self) -> Option<Usage> {

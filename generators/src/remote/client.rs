@@ -320,7 +320,11 @@ fn refusal(status: StatusCode, response: &mut Response<Body>) -> Fault {
     match status.as_u16() {
         429 => trouble(End::Throttled(after), true, format!("{reason}: too many requests")),
         503 if after.is_some() => trouble(End::Throttled(after), true, reason),
-        408 | 425 | 500 | 502..=504 => trouble(End::Refused(reason.clone()), true, reason),
+        // It did not begin with what was sent.
+        408 | 425 => trouble(End::Refused(reason.clone()), true, reason),
+        // It may have worked on it, and charge for that.
+        500 | 502..=504 => trouble(End::Lost(reason.clone()), true, reason),
+        505..=599 | 501 => trouble(End::Lost(reason.clone()), false, reason),
         401 | 403 => {
             let reason = format!("{reason}: its key is not accepted; look at `key_env`");
             trouble(End::Hopeless(reason.clone()), false, reason)

@@ -14,7 +14,7 @@ use vignette_templates::generate::{Cost, ImageRequest};
 use super::client::{Client, Expected, JSON};
 use super::prompt;
 use crate::error::GenerateError;
-use crate::gate::Usage;
+use crate::gate::{Gate, Usage};
 use crate::provider::{Answer, Context, ImageProvider};
 
 /// The longest picture that is read, in bytes.
@@ -34,7 +34,7 @@ pub(crate) struct PicturesOptions {
     pub format_field: bool,
     /// Fields that are added to each request as they are.
     pub extra: Map<String, Value>,
-    /// Millionths of the currency for a picture.
+    /// Millionths of the currency for a picture, with what its request costs.
     pub price: f64,
 }
 
@@ -101,6 +101,10 @@ impl ImageProvider for Pictures {
 
     fn remote(&self) -> bool {
         self.client.is_remote()
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        Some(&self.client.gate)
     }
 
     fn usage(&self) -> Option<Usage> {

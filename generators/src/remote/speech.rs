@@ -7,10 +7,10 @@ use vignette_templates::generate::{Cost, Voice, VoiceRequest};
 
 use super::client::{Client, Expected};
 use crate::error::GenerateError;
-use crate::gate::Usage;
+use crate::gate::{Gate, Usage};
 use crate::guard;
 use crate::provider::{Answer, Context, VoiceProvider};
-use crate::voice::from_outside;
+use crate::voice::{check_script, from_outside};
 
 /// The longest sound that is read: eleven minutes at 24 kHz.
 const MAX_ANSWER: u64 = 32 << 20;
@@ -68,6 +68,8 @@ impl VoiceProvider for Speech {
     }
 
     fn answer(&self, request: &VoiceRequest, context: &Context) -> Result<Answer<Voice>, GenerateError> {
+        // What cannot be spoken is refused before it is paid for.
+        check_script(request)?;
         let say = guard::clean_data(&request.say);
         let characters = say.chars().count() as u64;
         let mut body = json!({
@@ -102,6 +104,10 @@ impl VoiceProvider for Speech {
 
     fn remote(&self) -> bool {
         self.client.is_remote()
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        Some(&self.client.gate)
     }
 
     fn usage(&self) -> Option<Usage> {

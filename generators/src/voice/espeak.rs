@@ -9,7 +9,7 @@ use super::process::Program;
 use super::wav::Sound;
 use super::{Script, align, finish};
 use crate::error::{GenerateError, did_you_mean};
-use crate::provider::{Context, VoiceProvider};
+use crate::provider::{Context, ModelFile, VoiceProvider};
 
 /// The provider `espeak-ng`: a formant synthesiser, 22.05 kHz, intelligible rather than pleasant.
 ///
@@ -192,6 +192,10 @@ impl EspeakNg {
 }
 
 impl VoiceProvider for EspeakNg {
+    fn files(&self) -> Vec<ModelFile> {
+        self.program.file().into_iter().collect()
+    }
+
     fn name(&self) -> &str {
         "espeak-ng"
     }

@@ -10,7 +10,7 @@ use super::process::{MAX_OUTPUT, Program};
 use super::wav::Sound;
 use super::{Script, finish};
 use crate::error::{GenerateError, did_you_mean};
-use crate::provider::{Context, VoiceProvider};
+use crate::provider::{Context, ModelFile, VoiceProvider};
 
 /// The provider `flite`: English, 16 kHz, small and fast (a hundredth of real time on one core).
 ///
@@ -68,6 +68,10 @@ impl Flite {
 }
 
 impl VoiceProvider for Flite {
+    fn files(&self) -> Vec<ModelFile> {
+        self.program.file().into_iter().collect()
+    }
+
     fn name(&self) -> &str {
         "flite"
     }

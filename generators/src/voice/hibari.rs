@@ -20,7 +20,7 @@ use super::wav::Sound;
 use super::{Script, finish_with, names};
 use crate::error::{GenerateError, did_you_mean};
 use crate::models::{Model, Models};
-use crate::provider::{Context, VoiceProvider};
+use crate::provider::{Context, ModelFile, VoiceProvider};
 
 /// The provider `hibari`: American English, 24 kHz, from the model of that name, which `vignette models install hibari`
 /// installs.
@@ -107,6 +107,10 @@ impl Hibari {
 }
 
 impl VoiceProvider for Hibari {
+    fn files(&self) -> Vec<ModelFile> {
+        Model::find(NAME).map_or_else(Vec::new, |model| self.models.files(model))
+    }
+
     fn name(&self) -> &str {
         NAME
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::error::GenerateError;
-use crate::provider::Context;
+use crate::provider::{Context, ModelFile};
 
 /// A program that a provider runs.
 #[derive(Clone, Debug)]
@@ -111,6 +111,20 @@ impl Program {
             };
         }
         self.io("start", error)
+    }
+
+    /// The program's file; nothing when it is not installed.
+    pub(super) fn file(&self) -> Option<ModelFile> {
+        let found = match self.path.components().count() {
+            1 => {
+                let folders = std::env::var_os("PATH")?;
+                std::env::split_paths(&folders)
+                    .map(|folder| folder.join(&self.path))
+                    .find(|path| path.is_file())?
+            }
+            _ => Some(self.path.clone()).filter(|path| path.is_file())?,
+        };
+        Some(ModelFile { name: self.display(), path: found })
     }
 
     /// The program's name, without the folders in which somebody keeps it.

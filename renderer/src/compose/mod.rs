@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tiny_skia::Pixmap;
+use vignette_templates::blob::Digest;
 use vignette_templates::video::Video;
 
 use self::draw::{Draw, Shown};
@@ -95,6 +96,12 @@ impl<'a> Composition<'a> {
         let ready = Arc::new(stage::prepare(self.video, index, self.media, &self.texts[index])?);
         *stage = Some(ready.clone());
         Ok(ready)
+    }
+
+    /// The engine's own font files that the texts take glyphs from, with their names.
+    pub fn own_fonts(&self) -> BTreeMap<Digest, String> {
+        let texts = self.texts.iter().flatten();
+        texts.flat_map(|text| text.own_fonts()).map(|(digest, name)| (digest, name.to_owned())).collect()
     }
 
     /// Where the time went so far.

@@ -289,11 +289,17 @@ fn sample(encoder: EncoderId, [width, height]: [u32; 2], frames: u32) -> Result<
     run.finish()
 }
 
+/// The version of the GStreamer that decodes and encodes here, e.g. `1.22.0`.
+pub fn gstreamer_version() -> String {
+    let (major, minor, micro, _) = gst::version();
+    format!("{major}.{minor}.{micro}")
+}
+
 impl EncoderId {
     /// What tells apart the builds of an encoder, such as two versions of x264: a digest of the plug-in's version and of what this one makes
     /// of a few small moving pictures. Part of every segment's key, so that machines that share a store never mix builds
     /// whose bytes differ in one video. Found out once in a process, in milliseconds; nothing where the encoder is not installed.
-    pub(crate) fn build(self) -> Option<Digest> {
+    pub fn build(self) -> Option<Digest> {
         static KNOWN: Mutex<BTreeMap<&'static str, Option<Digest>>> = Mutex::new(BTreeMap::new());
         // An entry is added whole or not at all.
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use vignette_templates::time::FrameRate;
 
-pub use self::choose::{Codec, Encoder, EncoderId, resolve};
+pub use self::choose::{Codec, Encoder, EncoderId, gstreamer_version, resolve};
 pub use self::run::SegmentEncoder;
 
 /// What pictures are encoded with. Everything here decides the bytes of a segment, so it is part of its key.

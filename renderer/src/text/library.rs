@@ -57,6 +57,8 @@ pub(super) struct Contexts {
 /// A font file: its bytes (mapped, for the engine's own), and what was found out about its faces.
 pub(super) struct FontFile {
     pub blob: Blob<u8>,
+    /// The file's own name without its folder, for one of the engine's.
+    pub name: Option<String>,
     digest: OnceLock<Digest>,
     own: bool,
     faces: Mutex<BTreeMap<u32, Arc<Face>>>,
@@ -313,6 +315,7 @@ impl Builder {
         if !path.is_file() {
             return None;
         }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let source = SourceInfo::new(SourceId::new(), SourceKind::Path(Arc::from(path)));
         let blob = SourceCache::default().get(&source)?;
         self.add_sums(blob.data());
@@ -324,7 +327,7 @@ impl Builder {
                 self.families.insert(name.to_lowercase(), name.to_owned());
             }
         }
-        let file = FontFile { blob, digest: OnceLock::new(), own: true, faces: Mutex::default() };
+        let file = FontFile { blob, name, digest: OnceLock::new(), own: true, faces: Mutex::default() };
         self.files.insert(file.blob.id(), Arc::new(file));
         ids.first().copied()
     }
@@ -356,6 +359,7 @@ impl Builder {
                 check(&bytes).map_err(|reason| FontError::Unreadable { font: digest, reason })?;
                 let file = Arc::new(FontFile {
                     blob: Blob::new(Arc::new(bytes)),
+                    name: None,
                     digest: OnceLock::from(digest),
                     own: false,
                     faces: Mutex::default(),

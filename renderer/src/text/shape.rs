@@ -88,6 +88,12 @@ impl TextLayout {
         fonts
     }
 
+    /// The engine's own font files that the text takes glyphs from: digest and name, without the folder.
+    pub fn own_fonts(&self) -> impl Iterator<Item = (Digest, &str)> {
+        let files = self.runs.iter().map(|run| &run.face.file);
+        files.filter_map(|file| file.name.as_deref().map(|name| (file.digest(), name)))
+    }
+
     /// Width and height of the box that the text was laid out in; those of the lines where none was given.
     pub fn box_size(&self) -> [f32; 2] {
         self.size
