@@ -264,7 +264,7 @@ impl Engine {
         let mut failed: BTreeMap<String, GenerateError> = BTreeMap::new();
         while generated.len() + failed.len() < wanted {
             // Speech may say generated words, so each round makes asking for the next one possible.
-            let mut requests = templates::ask(&package.template, data, &generated)?;
+            let mut requests = templates::ask(&package.template, data, &generated, &package.files)?;
             requests.retain(|request| !failed.contains_key(&request.name));
             if requests.is_empty() {
                 break;
@@ -346,11 +346,11 @@ impl Engine {
     /// # Errors
     /// Every value of a request that is wrong once it is filled.
     pub fn explain(&self, template: &Template, data: &Data) -> Result<Vec<Explained>, Error> {
-        let template = &template.package.template;
+        let Package { template, files } = &template.package;
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut explained = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(explained);
             }
@@ -373,11 +373,11 @@ impl Engine {
         data: &Data,
         limit: usize,
     ) -> Result<Vec<generators::CopyEntry>, Error> {
-        let template = &template.package.template;
+        let Package { template, files } = &template.package;
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut entries = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(entries);
             }

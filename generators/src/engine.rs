@@ -218,7 +218,7 @@ impl Engine {
     pub fn explain(&self, request: &Request) -> Vec<Told> {
         let (words, pieces, facts): (String, &[Piece], &[String]) = match &request.kind {
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
-            RequestKind::Voice(voice) => (guard::clean_data(&voice.say), &[], &[]),
+            RequestKind::Voice(voice) => (guard::clean_data(&recorded::told(voice)), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
         };
         let told = |provider: &str, model: String, remote: bool, follows: bool| Told {
@@ -368,6 +368,9 @@ impl Engine {
     }
 
     fn voice(&self, request: &Request, voice: &VoiceRequest) -> Result<Generated, GenerateError> {
+        if let Some(recording) = &voice.recording {
+            return self.recorded(request, voice, recording);
+        }
         let Some(providers) = &self.voice else {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
         };
@@ -586,5 +589,6 @@ fn key(request: &Request, seed: Option<u64>, models: &[(String, String)]) -> Dig
     Digest::of(&bytes)
 }
 
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -327,6 +327,15 @@ impl Checker<'_> {
             let fault = Fault::new(&source.from.at, format!("the voice `{}` is not heard", name.0));
             self.faults.push(fault.hint("add it under `audio`, so that its captions have a time"));
         }
+        let voice = self.document.generate.get(&name.0).and_then(|made| made.voice.as_ref());
+        if voice.and_then(|voice| voice.recording.as_ref()).is_some_and(|recording| recording.words.is_none())
+        {
+            let fault = Fault::new(
+                &source.from.at,
+                format!("what is said in the recording of `{}` is not known", name.0),
+            );
+            self.faults.push(fault.hint("give the recording its `words`, with their times"));
+        }
     }
 
     /// Looks at every file that is known before there is a viewer.

@@ -75,10 +75,11 @@ impl Filler<'_> {
     /// The words that the voice was asked to speak.
     fn said(&mut self, name: &str) -> Option<String> {
         let document = self.template.document();
-        let voice = document.generate.get(name)?.voice.as_ref()?;
-        match &voice.say.form {
+        // Of a recording only the words are known, not what stands between them.
+        let say = document.generate.get(name)?.voice.as_ref()?.say.as_ref()?;
+        match &say.form {
             Form::Plain(text) => Some(text.0.clone()),
-            Form::Expression { .. } => self.get(&voice.say).map(|text| text.0),
+            Form::Expression { .. } => self.get(say).map(|text| text.0),
         }
     }
 }
