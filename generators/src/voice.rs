@@ -17,7 +17,7 @@ mod wav;
 pub use espeak::EspeakNg;
 pub use flite::Flite;
 pub use hibari::{Coverage, Hibari};
-pub(crate) use outside::from_outside;
+pub(crate) use outside::{Aligned, from_outside};
 pub(crate) use splice::splice;
 
 use vignette_templates::blob::Blob;
