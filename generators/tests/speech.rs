@@ -268,8 +268,13 @@ fn a_name_is_heard_in_a_recording() {
             recording: Some(recording),
             ..VoiceRequest::default()
         });
-        let request =
-            Request { name: "hello".into(), locale: "en-US".into(), seed: 1, kind, viewer: Viewer::default() };
+        let request = Request {
+            name: "hello".into(),
+            locale: "en-US".into(),
+            seed: 1,
+            kind,
+            viewer: Viewer::default(),
+        };
         let GeneratedValue::Voice(made) = engine.generate_one(&request).unwrap().value else {
             panic!("no voice")
         };

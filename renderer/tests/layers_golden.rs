@@ -142,6 +142,7 @@ fn video(scenes: Vec<Scene>) -> Video {
         scenes,
         audio: Vec::new(),
         captions: Vec::new(),
+        mastering: Default::default(),
         assets: BTreeMap::from([(blob.digest(), asset)]),
         generated: BTreeMap::new(),
     }

@@ -165,7 +165,7 @@ fn sound_and_captions_stand_where_their_scenes_do() {
     let video = everything(None);
     let [voice, music, office] = &video.audio[..] else { panic!("{:?}", video.audio) };
     assert_eq!((voice.role, voice.start, voice.gain_db), (AudioRole::Voice, Time::ZERO, 3.0));
-    assert_eq!((music.gain_db, music.duck_db, music.repeat), (-12.0, 9.0, true));
+    assert_eq!((music.gain_db, music.duck.map(|duck| duck.by_db), music.repeat), (-12.0, Some(9.0), true));
     assert_eq!((music.fade_in, music.fade_out), (seconds(0.5), seconds(1.0)));
     let list = video.canvas.frame_rate.time_of(112);
     assert_eq!((office.start, office.duration), (list + seconds(0.3), Some(seconds(1.0))));

@@ -122,7 +122,8 @@ fn a_recording_is_asked_for_with_its_holes() {
     let ask_for = |recording: &str| -> Result<Request, String> {
         let template = open(recording).map_err(|faults| faults.to_string())?;
         let data = template.data("data", json!({ "who": "Maria" })).map_err(|faults| faults.to_string())?;
-        let requests = ask(&template, &data, &BTreeMap::new(), &world).map_err(|faults| faults.to_string())?;
+        let requests =
+            ask(&template, &data, &BTreeMap::new(), &world).map_err(|faults| faults.to_string())?;
         Ok(requests[0].clone())
     };
     const WORDS: &str = "words: [{ text: \"Hello\", from: 0s, to: 500ms }]";

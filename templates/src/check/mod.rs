@@ -319,8 +319,7 @@ impl Checker<'_> {
     fn captions_are_heard(&mut self) {
         let Some(Either::Full(source)) = &self.document.captions else { return };
         let Some(name) = source.from.plain() else { return };
-        let sounds = self.document.audio.as_deref().unwrap_or_default();
-        let heard = sounds.iter().filter_map(|sound| sound.voice.as_ref());
+        let heard = self.document.sounds().iter().filter_map(|sound| sound.voice.as_ref());
         let heard = heard.into_iter().any(|voice| voice.plain().is_none_or(|voice| voice == name));
         let known = self.document.generate.get(&name.0).is_some();
         if known && !heard && !self.partial {

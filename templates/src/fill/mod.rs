@@ -68,6 +68,7 @@ pub fn fill(
         filler.faults.push(fault.hint("let at least one scene do without `when`"));
     }
     let audio = filler.sounds(&shown);
+    let mastering = filler.mastering();
     let captions = filler.captions(&shown, &audio);
     let video = Video {
         name: document.name.value.0.clone(),
@@ -76,6 +77,7 @@ pub fn fill(
         scenes: shown.scenes,
         audio,
         captions,
+        mastering,
         assets: filler.assets,
         generated: filler.provenance,
     };
