@@ -406,6 +406,20 @@ pub struct TextBlock {
     pub fit: TextFit,
     /// A filled shape behind the lines.
     pub pill: Option<Pill>,
+    /// A part of the text in another colour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Marked>,
+}
+
+/// A part of a text in a colour of its own, such as the word that is being spoken. Its glyphs stand where they would without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// The first character of it, counted from 0 among those that are not white space.
+    pub from: u32,
+    /// One past its last character, counted in the same way.
+    pub to: u32,
+    /// The inside of its glyphs.
+    pub fill: Color,
 }
 
 /// Where a font comes from.

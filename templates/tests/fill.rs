@@ -372,3 +372,127 @@ fn a_file_that_data_names_is_held_to_the_same_rules() {
         assert!(found.contains(expected), "{photo}: {found}");
     }
 }
+
+/// The layers that a voice gives in a scene of 6 s at 25 frames a second.
+fn spoken(layer: &str, words: &[(&str, i64, i64)]) -> Vec<vignette_templates::video::Layer> {
+    let template = open(&format!(
+        "vignette: 1\nname: t\ncanvas: {{ width: 640, height: 360, fps: 25 }}\n\
+         data: {{ required: [who], properties: {{ who: {{ type: string }} }} }}\n\
+         generate: {{ said: {{ voice: {{ say: \"Good day, {{{{who}}}}! Here we go again, all of us.\" }} }} }}\n\
+         audio: [{{ voice: said }}]\nscenes: [{{ name: s, duration: 6s, layers: [{layer}] }}]\n"
+    ));
+    let data = template.data("data", json!({ "who": "Maria" })).unwrap();
+    let answers = BTreeMap::from([("said".to_owned(), voice(4000, words))]);
+    let filled = fill(&template, &data, &answers, Fill::default(), &world()).unwrap();
+    filled.value.scenes[0].layers.clone()
+}
+
+const SAID: &[(&str, i64, i64)] = &[
+    ("Good", 100, 400),
+    ("day,", 400, 800),
+    ("Maria!", 800, 1400),
+    ("Here", 2400, 2600),
+    ("we", 2600, 2700),
+    ("go", 2700, 3000),
+    ("again,", 3000, 3300),
+    ("all", 3300, 3500),
+    ("of", 3500, 3600),
+    ("us.", 3600, 3900),
+];
+
+#[test]
+fn spoken_words_are_shown_as_they_are_said() {
+    let layer = "{ spoken: { voice: said, color: red, max_chars: 20 }, at: 1s, style: { case: upper } }";
+    let layers = spoken(layer, SAID);
+    let shown: Vec<(u32, u32, &str, String)> = layers
+        .iter()
+        .map(|layer| {
+            let LayerKind::Text(text) = &layer.kind else { panic!("a text") };
+            let marked = text.marked.expect("a word is marked");
+            let letters: String = text.text.chars().filter(|c| !c.is_whitespace()).collect();
+            assert!(layer.personal);
+            (
+                layer.span.start,
+                layer.span.end,
+                text.text.as_str(),
+                letters[marked.from as usize..marked.to as usize].into(),
+            )
+        })
+        .collect();
+    let word = |start, end, phrase, word: &str| (start, end, phrase, word.to_owned());
+    assert_eq!(
+        shown,
+        [
+            word(28, 35, "GOOD DAY, MARIA!", "GOOD"),
+            word(35, 45, "GOOD DAY, MARIA!", "DAY,"),
+            // Half a second after it is said.
+            word(45, 73, "GOOD DAY, MARIA!", "MARIA!"),
+            word(85, 90, "HERE WE GO AGAIN,", "HERE"),
+            word(90, 93, "HERE WE GO AGAIN,", "WE"),
+            word(93, 100, "HERE WE GO AGAIN,", "GO"),
+            word(100, 108, "HERE WE GO AGAIN,", "AGAIN,"),
+            word(108, 113, "ALL OF US.", "ALL"),
+            word(113, 115, "ALL OF US.", "OF"),
+            word(115, 135, "ALL OF US.", "US."),
+        ]
+    );
+    // Without a colour the words stand still, and so do those without times.
+    let plain = spoken("{ spoken: { voice: said } }", SAID);
+    let spans: Vec<(u32, u32)> = plain.iter().map(|layer| (layer.span.start, layer.span.end)).collect();
+    assert_eq!(spans, [(3, 48), (60, 110)]);
+    let without = spoken("{ spoken: { voice: said, color: red } }", &[]);
+    assert!(
+        without.iter().all(|layer| matches!(&layer.kind, LayerKind::Text(text) if text.marked.is_none()))
+    );
+    assert_eq!(without.len(), 2);
+    // What was heard before is over.
+    let later = spoken("{ spoken: { voice: said, color: red, skip: 3s } }", SAID);
+    assert_eq!(later[0].span, FrameRange { start: 0, end: 8 });
+    assert_eq!(later.len(), 7 - 3);
+}
+
+#[test]
+fn words_and_mouths_are_lists() {
+    let list = "{ repeat: { for: \"{{said.words}}\", as: word }, text: \"{{word.text}}\", \
+                at: \"{{word.start}}s\", for: \"{{word.length}}s\" }";
+    let layers = spoken(list, SAID);
+    assert_eq!(layers.len(), SAID.len());
+    let LayerKind::Text(text) = &layers[2].kind else { panic!("a text") };
+    assert_eq!((text.text.as_str(), layers[2].span), ("Maria!", FrameRange { start: 20, end: 35 }));
+    // A voice without phonemes has no mouth.
+    let mouths = "{ repeat: { for: \"{{said.visemes}}\", as: mouth }, text: \"{{mouth.viseme}}\" }";
+    assert_eq!(spoken(mouths, SAID).len(), 0);
+    let faults = support::faults(
+        "vignette: 1\nname: t\ncanvas: { width: 64, height: 48 }\ngenerate: { said: { voice: { say: Hi } } }\n\
+         scenes: [{ name: s, duration: 1s, layers: [{ repeat: { for: \"{{said.words}}\", as: w }, text: \"{{w.txt}}\" }, \
+         { spoken: { voice: sad } }, { spoken: { voice: said }, enter: { fade: in } }] }]\n",
+    );
+    for expected in ["did you mean `w.text`?", "unknown voice `sad`", "a layer with `spoken` has no `enter`"]
+    {
+        assert!(faults.contains(expected), "{expected}: {faults}");
+    }
+}
+
+#[test]
+fn the_programme_has_a_loudness_and_sounds_duck_as_they_are_told() {
+    let open = |audio: &str| {
+        let template = open(&format!(
+            "vignette: 1\nname: t\ncanvas: {{ width: 64, height: 48 }}\nassets: {{ music: {{ audio: assets/music.ogg }} }}\n\
+             generate: {{ said: {{ voice: {{ say: Hi }} }} }}\naudio: {audio}\nscenes: [{{ name: s, duration: 2s }}]\n"
+        ));
+        let data = template.data("data", json!({})).unwrap();
+        let answers = BTreeMap::from([("said".to_owned(), voice(1000, &[]))]);
+        fill(&template, &data, &answers, Fill::default(), &world()).unwrap().value
+    };
+    let plain = open("[{ voice: said }, { asset: music, duck: { under: voices } }]");
+    assert_eq!(plain.mastering, Default::default());
+    let duck = plain.audio[1].duck.unwrap();
+    assert_eq!((duck.under, duck.by_db, duck.attack, duck.release), (None, 9.0, seconds(0.05), seconds(0.4)));
+    let told = open(
+        "{ loudness: -23LUFS, true_peak: -2 dBTP, sounds: [{ voice: said }, \
+         { asset: music, duck: { under: said, by: 12dB, attack: 0s, release: 1s } }] }",
+    );
+    assert_eq!((told.mastering.loudness, told.mastering.true_peak), (Some(-23.0), -2.0));
+    let duck = told.audio[1].duck.unwrap();
+    assert_eq!((duck.under, duck.by_db, duck.release), (Some(told.audio[0].asset), 12.0, seconds(1.0)));
+}

@@ -8,6 +8,7 @@ mod paint;
 mod requests;
 mod scope;
 mod sound;
+mod spoken;
 mod text;
 
 use std::collections::BTreeMap;
