@@ -1,5 +1,7 @@
 //! Answers requests: cache, providers in order, deadlines, fallbacks.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -90,6 +92,8 @@ pub struct Engine {
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
     lists: WordLists,
+    /// How an audience's words are said, by the word in small letters.
+    lexicon: BTreeMap<String, String>,
     /// The only copy that is shown, when a person has chosen it.
     approved: Option<Approved>,
     /// What viewers are known by, so that none is shown to another.
@@ -115,6 +119,7 @@ impl Engine {
             cache,
             keep: None,
             lists: WordLists::default(),
+            lexicon: BTreeMap::new(),
             approved: None,
             others: Others::default(),
             abandoned: Arc::default(),
@@ -167,6 +172,38 @@ impl Engine {
     pub fn with_words(mut self, lists: WordLists) -> Self {
         self.lists = lists;
         self
+    }
+
+    /// Says words as `lexicon` has them, by the word in any case, where a template does not say otherwise; each entry is one that
+    /// [`phonemes`](vignette_templates::pronunciation::phonemes) reads.
+    pub fn with_lexicon(mut self, lexicon: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.lexicon = lexicon.into_iter().map(|(word, say)| (word.to_lowercase(), say)).collect();
+        self
+    }
+
+    /// The request with what the audience's lexicon has for its words. What the lexicon has for others changes nothing, not even
+    /// the request's name.
+    fn with_sounds<'a>(&self, voice: &'a VoiceRequest) -> Cow<'a, VoiceRequest> {
+        if self.lexicon.is_empty() {
+            return Cow::Borrowed(voice);
+        }
+        let recorded = voice.recording.iter().flat_map(|recording| &recording.words);
+        let said = recorded.map(|word| word.text.as_str()).chain([voice.say.as_str()]);
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
+        let whole: Vec<String> =
+            said.flat_map(|text| text.split(|c| !is_part(c))).map(str::to_lowercase).collect();
+        // "Siobhán's" and "Siobhán-Marie" are words of hers as well.
+        let parts = whole.iter().flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
+        let own: BTreeSet<String> = voice.lexicon.keys().map(|word| word.to_lowercase()).collect();
+        let mut voice = Cow::Borrowed(voice);
+        for word in whole.iter().map(String::as_str).chain(parts) {
+            if let Some(say) = self.lexicon.get(word)
+                && !own.contains(word)
+            {
+                voice.to_mut().lexicon.insert(word.to_owned(), say.clone());
+            }
+        }
+        voice
     }
 
     /// Shows only copy that is approved in `file`; what has none gets its declared fallback.
@@ -308,7 +345,7 @@ impl Engine {
         self.others.note(&request.viewer.values);
         let result = match &request.kind {
             RequestKind::Text(text) => self.text(request, text),
-            RequestKind::Voice(voice) => self.voice(request, voice),
+            RequestKind::Voice(voice) => self.voice(request, &self.with_sounds(voice)),
             RequestKind::Image(image) => self.image(request, image),
         };
         // An error may come from another caller's flight, under that caller's name.
@@ -377,7 +414,7 @@ impl Engine {
         let models: Vec<_> =
             providers.iter().map(|p| (p.name().to_owned(), p.model(voice, &request.locale))).collect();
         let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-        self.remembered(key(request, seed, &models), || {
+        self.remembered(key_of(request, &RequestKind::Voice(voice.clone()), seed, &models), || {
             self.first(request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
                 // What is spoken is spoken as it is: there is nothing in it to be followed.
@@ -574,6 +611,11 @@ fn withheld(
 
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.
 fn key(request: &Request, seed: Option<u64>, models: &[(String, String)]) -> Digest {
+    key_of(request, &request.kind, seed, models)
+}
+
+/// [`key`] of a request that asks for `kind` instead.
+fn key_of(request: &Request, kind: &RequestKind, seed: Option<u64>, models: &[(String, String)]) -> Digest {
     #[derive(Serialize)]
     struct Canonical<'a> {
         version: u32,
@@ -582,8 +624,7 @@ fn key(request: &Request, seed: Option<u64>, models: &[(String, String)]) -> Dig
         kind: &'a RequestKind,
         models: &'a [(String, String)],
     }
-    let canonical =
-        Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind: &request.kind, models };
+    let canonical = Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind, models };
     // Struct fields and `BTreeMap`s are written in a fixed order, numbers in their shortest form.
     let bytes = serde_json::to_vec(&canonical).expect("plain structs with string keys always serialise");
     Digest::of(&bytes)

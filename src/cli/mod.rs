@@ -6,6 +6,7 @@ mod copy;
 mod data;
 mod forecast;
 mod generators;
+mod lexicon;
 mod models;
 mod new;
 mod output;

@@ -7,7 +7,7 @@ use vignette_templates::generate::{
 };
 use vignette_templates::time::Time;
 
-use super::{Engine, key};
+use super::{Engine, key_of};
 use crate::cache::Made;
 use crate::error::GenerateError;
 use crate::gate::sum;
@@ -30,7 +30,8 @@ impl Engine {
         let models: Vec<_> =
             providers.iter().map(|p| (p.name().to_owned(), p.model(voice, &request.locale))).collect();
         let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-        self.remembered(key(request, seed, &models), || self.join(request, voice, recording))
+        let kind = RequestKind::Voice(voice.clone());
+        self.remembered(key_of(request, &kind, seed, &models), || self.join(request, voice, recording))
     }
 
     fn join(

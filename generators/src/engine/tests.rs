@@ -367,3 +367,48 @@ fn a_recording_that_nobody_can_complete_is_closed_where_that_is_allowed() {
             .contains("switched off")
     );
 }
+
+#[test]
+fn an_audience_has_a_lexicon_of_its_own() {
+    /// Remembers the lexicon it was asked with.
+    #[derive(Default)]
+    struct Listener(std::sync::Mutex<Vec<Vec<(String, String)>>>);
+    impl VoiceProvider for Listener {
+        fn name(&self) -> &str {
+            "listener"
+        }
+        fn model(&self, _: &VoiceRequest, _: &str) -> String {
+            "one".into()
+        }
+        fn generate(
+            &self,
+            request: &VoiceRequest,
+            _: &Context,
+        ) -> Result<vignette_templates::generate::Voice, GenerateError> {
+            self.0.lock().unwrap().push(request.lexicon.clone().into_iter().collect());
+            Err(GenerateError::Rejected { provider: "listener".into(), reason: "only listens".into() })
+        }
+    }
+    let listener = Arc::new(Listener::default());
+    let pair = |word: &str, say: &str| (word.to_owned(), say.to_owned());
+    let engine = Engine::new(Options::default()).with_voice(vec![listener.clone()]).with_lexicon([
+        pair("Siobhán", "shi-VAWN"),
+        pair("Nguyen", "nuh-WIN"),
+        pair("Jo", "YOH"),
+    ]);
+    for (say, own, expected) in [
+        ("Hello SIOBHÁN, you.", vec![], vec![pair("siobhán", "shi-VAWN")]),
+        (
+            "Nguyen's, and Siobhán-Marie's",
+            vec![],
+            vec![pair("nguyen", "nuh-WIN"), pair("siobhán", "shi-VAWN")],
+        ),
+        ("Hello Siobhán", vec![pair("Siobhán", "SHEE-vawn")], vec![pair("Siobhán", "SHEE-vawn")]),
+        ("John and Joan", vec![], vec![]),
+    ] {
+        let voice =
+            VoiceRequest { say: say.into(), lexicon: own.into_iter().collect(), ..VoiceRequest::default() };
+        let _ = engine.generate_one(&asked("n", "en", 1, RequestKind::Voice(voice)));
+        assert_eq!(listener.0.lock().unwrap().pop(), Some(expected), "{say}");
+    }
+}
