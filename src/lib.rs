@@ -305,6 +305,7 @@ impl Engine {
         };
         let unspoken = if aloud { Unspoken::Refused } else { Unspoken::Silent };
         let filled = self.personalise_by(template, data, rendition, unspoken, &answer)?;
+        let filled = filled.map(|personal| personal.video);
         let files = filled.value.assets.values().filter(|asset| asset.kind != AssetKind::Font);
         let findings = files.map(|asset| finding(asset.kind, &asset.blob)).collect();
         let generated = generated.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -337,7 +338,7 @@ impl Engine {
         let mut failed: BTreeMap<String, GenerateError> = BTreeMap::new();
         while generated.len() + failed.len() < wanted {
             // Speech may say generated words, so each round makes asking for the next one possible.
-            let mut requests = templates::ask(&package.template, data, &generated)?;
+            let mut requests = templates::ask(&package.template, data, &generated, &package.files)?;
             requests.retain(|request| !failed.contains_key(&request.name));
             if requests.is_empty() {
                 break;
@@ -426,11 +427,11 @@ impl Engine {
     /// # Errors
     /// Every value of a request that is wrong once it is filled.
     pub fn explain(&self, template: &Template, data: &Data) -> Result<Vec<Explained>, Error> {
-        let template = &template.package.template;
+        let Package { template, files } = &template.package;
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut explained = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(explained);
             }
@@ -453,11 +454,11 @@ impl Engine {
         data: &Data,
         limit: usize,
     ) -> Result<Vec<generators::CopyEntry>, Error> {
-        let template = &template.package.template;
+        let Package { template, files } = &template.package;
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut entries = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(entries);
             }

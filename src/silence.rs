@@ -38,7 +38,15 @@ pub(crate) fn estimated(request: &VoiceRequest) -> Time {
         }
     }
     let seconds = 0.2 + f64::from(letters) / 14.0 + f64::from(pauses) * 0.12;
-    Time::from_ticks((seconds / request.speed.clamp(0.5, 2.0) * Time::TICKS_PER_SECOND as f64) as i64)
+    let spoken =
+        Time::from_ticks((seconds / request.speed.clamp(0.5, 2.0) * Time::TICKS_PER_SECOND as f64) as i64);
+    // Of a recording so much is known without a look into its file.
+    let recorded = request.recording.as_ref().map_or(Time::ZERO, |recording| {
+        let words = recording.words.iter().fold(Time::ZERO, |sum, word| sum + (word.end - word.start));
+        let outside = recording.holes.last().map_or(Time::ZERO, |hole| hole.from);
+        words.max(outside)
+    });
+    recorded + spoken
 }
 
 /// A WAV of 16 bits and one channel (RIFF 1.0, WAVE format 1) in which every sample is 0.

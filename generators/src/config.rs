@@ -29,8 +29,8 @@ use crate::gate::{Bounds, Limits};
 use crate::guard::WordLists;
 use crate::provider::{ImageProvider, Kind, TextProvider, VoiceProvider};
 use crate::remote::{
-    Chat, ChatOptions, Client, ClientOptions, Pictures, PicturesOptions, Speech, SpeechOptions, TokenPrice,
-    check_url,
+    Chat, ChatOptions, Client, ClientOptions, Pictures, PicturesOptions, STREAM_RATES, Speech, SpeechOptions,
+    SpeechStream, SpeechStreamOptions, TokenPrice, check_url,
 };
 
 /// The longest file of settings, in bytes.
@@ -60,6 +60,7 @@ const CHAT_FIELDS: [&str; 18] = [
 ];
 const SPEECH_FIELDS: [&str; 7] =
     ["model", "input", "voice", "response_format", "speed", "stream_format", "stream"];
+const STREAM_FIELDS: [&str; 3] = ["text", "model_id", "output_format"];
 const IMAGE_FIELDS: [&str; 7] =
     ["model", "prompt", "n", "size", "response_format", "stream", "partial_images"];
 
@@ -140,6 +141,7 @@ struct Provider {
     url: String,
     model: String,
     key_env: Option<String>,
+    key_header: Option<String>,
     local: bool,
     deadline: Option<Span>,
     retries: Option<u32>,
@@ -154,10 +156,13 @@ struct Provider {
     temperature: Option<f64>,
     token_field: Option<String>,
     extra_tokens: Option<u64>,
-    // openai-speech
+    // openai-speech, elevenlabs-speech-stream
     voice: Option<String>,
     voices: BTreeMap<String, String>,
     format: Option<SoundFormat>,
+    // elevenlabs-speech-stream
+    sample_rate: Option<u32>,
+    first_chunk: Option<Span>,
     // openai-image
     sizes: Option<Vec<String>>,
     format_field: Option<bool>,
@@ -169,6 +174,8 @@ enum Api {
     Chat,
     #[serde(rename = "openai-speech")]
     Speech,
+    #[serde(rename = "elevenlabs-speech-stream")]
+    SpeechStream,
     #[serde(rename = "openai-image")]
     Image,
 }
@@ -177,7 +184,7 @@ impl Api {
     fn kind(self) -> Kind {
         match self {
             Api::Chat => Kind::Text,
-            Api::Speech => Kind::Voice,
+            Api::Speech | Api::SpeechStream => Kind::Voice,
             Api::Image => Kind::Image,
         }
     }
@@ -310,7 +317,7 @@ impl Settings {
                         list.r#use.iter().map(|name| -> Result<Arc<dyn VoiceProvider>, SettingsError> {
                             match known.iter().find(|provider| provider.name() == name) {
                                 Some(built_in) => Ok(Arc::clone(built_in)),
-                                None => Ok(Arc::new(self.speech(name, secret)?)),
+                                None => self.speech(name, secret),
                             }
                         });
                     engine = engine.with_voice(chosen.collect::<Result<_, _>>()?);
@@ -401,7 +408,10 @@ impl Settings {
         place: &dyn Fn(&str) -> String,
     ) -> Result<(), SettingsError> {
         let Some(api) = provider.kind else {
-            return Err(self.fault(&place("kind"), "expected openai-chat, openai-speech or openai-image"));
+            return Err(self.fault(
+                &place("kind"),
+                "expected openai-chat, openai-speech, elevenlabs-speech-stream or openai-image",
+            ));
         };
         check_url(&provider.url).map_err(|message| self.fault(&place("url"), message))?;
         let is_name = |text: &str| {
@@ -417,28 +427,33 @@ impl Settings {
         if provider.model.is_empty() {
             return Err(self.fault(&place("model"), "expected the name of a model"));
         }
-        let goes_with = [
-            ("candidates", provider.candidates.is_some(), Api::Chat),
-            ("temperature", provider.temperature.is_some(), Api::Chat),
-            ("token_field", provider.token_field.is_some(), Api::Chat),
-            ("extra_tokens", provider.extra_tokens.is_some(), Api::Chat),
-            ("voice", provider.voice.is_some(), Api::Speech),
-            ("voices", !provider.voices.is_empty(), Api::Speech),
-            ("format", provider.format.is_some(), Api::Speech),
-            ("sizes", provider.sizes.is_some(), Api::Image),
-            ("format_field", provider.format_field.is_some(), Api::Image),
-            ("budget.tokens", provider.budget.tokens.is_some(), Api::Chat),
-            ("per_minute.tokens", provider.per_minute.tokens.is_some(), Api::Chat),
-            ("budget.characters", provider.budget.characters.is_some(), Api::Speech),
-            ("per_minute.characters", provider.per_minute.characters.is_some(), Api::Speech),
+        const SPEECH: &[Api] = &[Api::Speech, Api::SpeechStream];
+        let goes_with: [(&str, bool, &[Api]); 15] = [
+            ("candidates", provider.candidates.is_some(), &[Api::Chat]),
+            ("temperature", provider.temperature.is_some(), &[Api::Chat]),
+            ("token_field", provider.token_field.is_some(), &[Api::Chat]),
+            ("extra_tokens", provider.extra_tokens.is_some(), &[Api::Chat]),
+            ("voice", provider.voice.is_some(), SPEECH),
+            ("voices", !provider.voices.is_empty(), SPEECH),
+            ("format", provider.format.is_some(), &[Api::Speech]),
+            ("sample_rate", provider.sample_rate.is_some(), &[Api::SpeechStream]),
+            ("first_chunk", provider.first_chunk.is_some(), &[Api::SpeechStream]),
+            ("sizes", provider.sizes.is_some(), &[Api::Image]),
+            ("format_field", provider.format_field.is_some(), &[Api::Image]),
+            ("budget.tokens", provider.budget.tokens.is_some(), &[Api::Chat]),
+            ("per_minute.tokens", provider.per_minute.tokens.is_some(), &[Api::Chat]),
+            ("budget.characters", provider.budget.characters.is_some(), SPEECH),
+            ("per_minute.characters", provider.per_minute.characters.is_some(), SPEECH),
         ];
-        if let Some((field, ..)) = goes_with.iter().find(|(_, given, kind)| *given && *kind != api) {
+        if let Some((field, ..)) = goes_with.iter().find(|(_, given, kinds)| *given && !kinds.contains(&api))
+        {
             return Err(self.fault(&place(field), "it does not go with this kind of provider"));
         }
         // What decides how much is asked for is reckoned before it is sent, and must be what was reckoned with.
         let own: &[&str] = match api {
             Api::Chat => &CHAT_FIELDS,
             Api::Speech => &SPEECH_FIELDS,
+            Api::SpeechStream => &STREAM_FIELDS,
             Api::Image => &IMAGE_FIELDS,
         };
         if let Some(field) = provider
@@ -451,6 +466,22 @@ impl Settings {
             let message =
                 "it is set by Vignette, which bounds what a request may take; take it out of `extra`";
             return Err(self.fault(&place(&format!("extra.{field}")), message));
+        }
+        if let Some(name) = &provider.key_header
+            && !is_header(name)
+        {
+            let message =
+                "expected the name of a header such as xi-api-key: up to 64 letters, digits, `-` and `_`";
+            return Err(self.fault(&place("key_header"), message));
+        }
+        if provider.sample_rate.is_some_and(|rate| !STREAM_RATES.contains(&rate)) {
+            let rates = STREAM_RATES.map(|rate| rate.to_string()).join(", ");
+            return Err(self.fault(&place("sample_rate"), format!("expected one of {rates}")));
+        }
+        if api == Api::SpeechStream && provider.voice.is_none() {
+            let message =
+                "expected the service's identifier of the voice that speaks when a template names none";
+            return Err(self.fault(&place("voice"), message));
         }
         if provider.candidates.is_some_and(|candidates| !(1..=16).contains(&candidates)) {
             return Err(self.fault(&place("candidates"), "expected a number from 1 to 16"));
@@ -480,7 +511,7 @@ impl Settings {
         }
         let has_price = match api {
             Api::Chat => million_tokens_in + million_tokens_out + request > 0.0,
-            Api::Speech => million_characters + request > 0.0,
+            Api::Speech | Api::SpeechStream => million_characters + request > 0.0,
             Api::Image => image + request > 0.0,
         };
         if provider.budget.money.is_some() && !has_price {
@@ -548,6 +579,10 @@ impl Settings {
             provider: name.to_owned(),
             url: provider.url.trim_end_matches('/').to_owned(),
             key,
+            key_header: match (&provider.key_header, provider.kind) {
+                (None, Some(Api::SpeechStream)) => Some("xi-api-key".to_owned()),
+                (name, _) => name.clone(),
+            },
             deadline: provider.deadline.map_or(deadline, |deadline| deadline.0),
             retries: provider.retries.unwrap_or(2),
             limits,
@@ -577,9 +612,28 @@ impl Settings {
         ))
     }
 
-    fn speech(&self, name: &str, secret: &dyn Fn(&str) -> Option<String>) -> Result<Speech, SettingsError> {
+    fn speech(
+        &self,
+        name: &str,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Arc<dyn VoiceProvider>, SettingsError> {
         let (client, provider) = self.client(name, Duration::from_secs(15), secret)?;
-        Ok(Speech::new(
+        if provider.kind == Some(Api::SpeechStream) {
+            return Ok(Arc::new(SpeechStream::new(
+                client,
+                SpeechStreamOptions {
+                    model: provider.model.clone(),
+                    voice: provider.voice.clone().unwrap_or_default(),
+                    voices: provider.voices.clone(),
+                    rate: provider.sample_rate.unwrap_or(24_000),
+                    first_chunk: provider.first_chunk.map_or(Duration::from_secs(5), |span| span.0),
+                    extra: extra(provider),
+                    price_request: micros(provider.price.request),
+                    price_million: micros(provider.price.million_characters),
+                },
+            )));
+        }
+        Ok(Arc::new(Speech::new(
             client,
             SpeechOptions {
                 model: provider.model.clone(),
@@ -590,7 +644,7 @@ impl Settings {
                 price_request: micros(provider.price.request),
                 price_million: micros(provider.price.million_characters),
             },
-        ))
+        )))
     }
 
     fn pictures(
@@ -610,6 +664,12 @@ impl Settings {
             },
         ))
     }
+}
+
+/// Whether a header may be called so (RFC 9110, 5.1, less than all it allows).
+fn is_header(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// An amount of money in millionths.
@@ -667,6 +727,24 @@ mod tests {
                 "a field of another kind",
                 &format!("{HOUSE}voice = \"alloy\""),
                 "providers.house.voice: it does not go",
+            ),
+            (
+                "a header",
+                &format!("{HOUSE}key_header = \"x key\""),
+                "providers.house.key_header: expected the name of a header",
+            ),
+            (
+                "a stream without a voice",
+                &HOUSE.replace("openai-chat", "elevenlabs-speech-stream"),
+                "providers.house.voice: expected",
+            ),
+            (
+                "a rate",
+                &format!(
+                    "{}voice = \"a\"\nsample_rate = 12",
+                    HOUSE.replace("openai-chat", "elevenlabs-speech-stream")
+                ),
+                "expected one of 8000, 16000",
             ),
             ("money without a price", &format!("{HOUSE}budget = {{ money = 5.0 }}"), "needs the `price`"),
             ("a frame is no time", &format!("{HOUSE}deadline = \"12f\""), "line"),

@@ -1,6 +1,7 @@
 //! Answers requests: cache, providers in order, deadlines, fallbacks.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -113,6 +114,8 @@ pub struct Engine {
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
     lists: WordLists,
+    /// How an audience's words are said, by the word in small letters.
+    lexicon: BTreeMap<String, String>,
     /// The only copy that is shown, when a person has chosen it.
     approved: Option<Approved>,
     /// What viewers are known by, so that none is shown to another.
@@ -140,6 +143,7 @@ impl Engine {
             cache,
             keep: None,
             lists: WordLists::default(),
+            lexicon: BTreeMap::new(),
             approved: None,
             others: Others::default(),
             refused: Mutex::default(),
@@ -193,6 +197,38 @@ impl Engine {
     pub fn with_words(mut self, lists: WordLists) -> Self {
         self.lists = lists;
         self
+    }
+
+    /// Says words as `lexicon` has them, by the word in any case, where a template does not say otherwise; each entry is one that
+    /// [`phonemes`](vignette_templates::pronunciation::phonemes) reads.
+    pub fn with_lexicon(mut self, lexicon: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.lexicon = lexicon.into_iter().map(|(word, say)| (word.to_lowercase(), say)).collect();
+        self
+    }
+
+    /// The request with what the audience's lexicon has for its words. What the lexicon has for others changes nothing, not even
+    /// the request's name.
+    fn with_sounds<'a>(&self, voice: &'a VoiceRequest) -> Cow<'a, VoiceRequest> {
+        if self.lexicon.is_empty() {
+            return Cow::Borrowed(voice);
+        }
+        let recorded = voice.recording.iter().flat_map(|recording| &recording.words);
+        let said = recorded.map(|word| word.text.as_str()).chain([voice.say.as_str()]);
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
+        let whole: Vec<String> =
+            said.flat_map(|text| text.split(|c| !is_part(c))).map(str::to_lowercase).collect();
+        // "Siobhán's" and "Siobhán-Marie" are words of hers as well.
+        let parts = whole.iter().flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
+        let own: BTreeSet<String> = voice.lexicon.keys().map(|word| word.to_lowercase()).collect();
+        let mut voice = Cow::Borrowed(voice);
+        for word in whole.iter().map(String::as_str).chain(parts) {
+            if let Some(say) = self.lexicon.get(word)
+                && !own.contains(word)
+            {
+                voice.to_mut().lexicon.insert(word.to_owned(), say.clone());
+            }
+        }
+        voice
     }
 
     /// Shows only copy that is approved in `file`; what has none gets its declared fallback.
@@ -287,7 +323,7 @@ impl Engine {
     pub fn explain(&self, request: &Request) -> Vec<Told> {
         let (words, pieces, facts): (String, &[Piece], &[String]) = match &request.kind {
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
-            RequestKind::Voice(voice) => (guard::clean_data(&voice.say), &[], &[]),
+            RequestKind::Voice(voice) => (guard::clean_data(&recorded::told(voice)), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
         };
         let told = |provider: &str, model: String, remote: bool, follows: bool| Told {
@@ -377,7 +413,7 @@ impl Engine {
         self.others.note(&request.viewer.values);
         let result = match &request.kind {
             RequestKind::Text(text) => self.text(request, text),
-            RequestKind::Voice(voice) => self.voice(request, voice),
+            RequestKind::Voice(voice) => self.voice(request, &self.with_sounds(voice)),
             RequestKind::Image(image) => self.image(request, image),
         };
         // An error may come from another caller's flight, under that caller's name.
@@ -394,9 +430,7 @@ impl Engine {
             (Some(approved), _) => approved.answer(request, text),
             (None, None) => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
             (None, Some(providers)) => {
-                let models: Vec<_> =
-                    providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
-                let key = key(request, Some(request.seed), &models);
+                let key = text_key(request, providers);
                 self.remembered(key, &|kept| self.is_still_right(request, text, kept), || {
                     self.first(key, request, Kind::Text, providers, |provider, context| {
                         let name = provider.name();
@@ -439,15 +473,13 @@ impl Engine {
     }
 
     fn voice(&self, request: &Request, voice: &VoiceRequest) -> Result<Generated, GenerateError> {
+        if let Some(recording) = &voice.recording {
+            return self.recorded(request, voice, recording);
+        }
         let Some(providers) = &self.voice else {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
         };
-        let models: Vec<_> = providers
-            .iter()
-            .map(|p| Asked::new(p.name(), p.model(voice, &request.locale), p.remote(), request))
-            .collect();
-        let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-        let key = key(request, seed, &models);
+        let key = voice_key(request, voice, providers);
         self.remembered(key, &|_| true, || {
             self.first(key, request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
@@ -469,9 +501,7 @@ impl Engine {
         let Some(providers) = &self.image else {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image });
         };
-        let models: Vec<_> =
-            providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
-        let key = key(request, Some(request.seed), &models);
+        let key = image_key(request, providers);
         self.remembered(key, &|_| true, || {
             self.first(key, request, Kind::Image, providers, |provider, context| {
                 let name = provider.name();
@@ -489,26 +519,16 @@ impl Engine {
     /// The kind of value that a request asks for, and the key under which its result is remembered and kept; `None` when its kind is
     /// switched off, or answered by approved copy, which is nobody's.
     pub fn name_of(&self, request: &Request) -> Option<(Kind, Digest)> {
-        let named = |kind, seed, models: Vec<_>| Some((kind, key(request, seed, &models)));
-        match &request.kind {
+        Some(match &request.kind {
             RequestKind::Text(_) => {
                 let providers = self.text.as_ref().filter(|_| self.approved.is_none())?;
-                let models = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-                named(Kind::Text, Some(request.seed), models)
+                (Kind::Text, text_key(request, providers))
             }
             RequestKind::Voice(voice) => {
-                let providers = self.voice.as_ref()?;
-                let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
-                let models = providers.iter();
-                let models = models.map(|p| (p.name().to_owned(), p.model(voice, &request.locale)));
-                named(Kind::Voice, seed, models.collect())
+                (Kind::Voice, voice_key(request, &self.with_sounds(voice), self.voice.as_ref()?))
             }
-            RequestKind::Image(_) => {
-                let providers = self.image.as_ref()?;
-                let models = providers.iter().map(|p| (p.name().to_owned(), p.model())).collect();
-                named(Kind::Image, Some(request.seed), models)
-            }
-        }
+            RequestKind::Image(_) => (Kind::Image, image_key(request, self.image.as_ref()?)),
+        })
     }
 
     /// Lets go of a result that is remembered under `key`; what is [kept](Engine::with_keep) beyond this process stays.
@@ -763,8 +783,30 @@ fn is_private(request: &Request) -> bool {
     !request.viewer.fields.is_empty() && !request.viewer.may_be_sent
 }
 
+fn text_key(request: &Request, providers: &[Arc<dyn TextProvider>]) -> Digest {
+    let models: Vec<_> =
+        providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+    key(request, &request.kind, Some(request.seed), &models)
+}
+
+/// The name of `voice`, which is what `request` asks for or a part of it.
+fn voice_key(request: &Request, voice: &VoiceRequest, providers: &[Arc<dyn VoiceProvider>]) -> Digest {
+    let asked = |p: &Arc<dyn VoiceProvider>| {
+        Asked::new(p.name(), p.model(voice, &request.locale), p.remote(), request)
+    };
+    let models: Vec<_> = providers.iter().map(asked).collect();
+    let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
+    key(request, &RequestKind::Voice(voice.clone()), seed, &models)
+}
+
+fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>]) -> Digest {
+    let models: Vec<_> =
+        providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+    key(request, &request.kind, Some(request.seed), &models)
+}
+
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.
-fn key(request: &Request, seed: Option<u64>, models: &[Asked]) -> Digest {
+fn key(request: &Request, kind: &RequestKind, seed: Option<u64>, models: &[Asked]) -> Digest {
     #[derive(Serialize)]
     struct Canonical<'a> {
         version: u32,
@@ -773,12 +815,12 @@ fn key(request: &Request, seed: Option<u64>, models: &[Asked]) -> Digest {
         kind: &'a RequestKind,
         models: &'a [Asked],
     }
-    let canonical =
-        Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind: &request.kind, models };
+    let canonical = Canonical { version: KEY_VERSION, locale: &request.locale, seed, kind, models };
     // Struct fields and `BTreeMap`s are written in a fixed order, numbers in their shortest form.
     let bytes = serde_json::to_vec(&canonical).expect("plain structs with string keys always serialise");
     Digest::of(&bytes)
 }
 
+mod recorded;
 #[cfg(test)]
 mod tests;

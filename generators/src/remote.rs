@@ -1,6 +1,7 @@
 //! Providers that are reached over HTTP, hosted or on this machine.
 //!
-//! All speak the three calls that OpenAI's API made common: chat completions, `/audio/speech`, `/images/generations`. What
+//! They speak the three calls that OpenAI's API made common (chat completions, `/audio/speech`, `/images/generations`), and one
+//! that streams speech with the time of each character. What
 //! comes back is bounded in size and time and checked for its type before anything looks into it; what a provider says about
 //! itself in an error is not repeated, since it may quote what it was asked.
 
@@ -9,9 +10,11 @@ mod client;
 mod image;
 mod prompt;
 mod speech;
+mod stream;
 
 pub(crate) use chat::{Chat, ChatOptions, TokenPrice};
 pub(crate) use client::{Client, ClientOptions, check_url};
 pub(crate) use image::{Pictures, PicturesOptions};
 pub(crate) use prompt::{injection, preview};
 pub(crate) use speech::{Speech, SpeechOptions};
+pub(crate) use stream::{RATES as STREAM_RATES, SpeechStream, SpeechStreamOptions};

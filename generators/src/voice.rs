@@ -11,12 +11,14 @@ mod hibari;
 mod names;
 mod outside;
 mod process;
+mod splice;
 mod wav;
 
 pub use espeak::EspeakNg;
 pub use flite::Flite;
 pub use hibari::{Coverage, Hibari};
-pub(crate) use outside::from_outside;
+pub(crate) use outside::{Aligned, from_outside};
+pub(crate) use splice::splice;
 
 use vignette_templates::blob::Blob;
 use vignette_templates::generate::{SpokenPhoneme, SpokenWord, Voice, VoiceRequest};
@@ -61,25 +63,30 @@ impl Script {
                  split it into several voices"
             ));
         }
-        let mut words: Vec<String> = Vec::new();
-        for word in guard::clean(&request.say).split(' ') {
-            // A dash between words is not a word: it belongs to the one before it.
-            let spoken =
-                word.chars().any(|c| c.is_alphanumeric() || matches!(c, '&' | '%' | '$' | '+' | '='));
-            match words.last_mut() {
-                Some(last) if !spoken => {
-                    last.push(' ');
-                    last.push_str(word);
-                }
-                _ if !spoken => {}
-                _ => words.push(word.to_owned()),
-            }
-        }
+        let words = words_of(&request.say);
         if words.is_empty() {
             return invalid("there is nothing to speak: the text holds no letter and no digit".to_owned());
         }
         Ok(Script { words, speed: request.speed })
     }
+}
+
+/// The words of a text, each with the punctuation that follows.
+pub(crate) fn words_of(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in guard::clean(text).split(' ') {
+        // A dash between words is not a word: it belongs to the one before it.
+        let spoken = word.chars().any(|c| c.is_alphanumeric() || matches!(c, '&' | '%' | '$' | '+' | '='));
+        match words.last_mut() {
+            Some(last) if !spoken => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ if !spoken => {}
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// Whether a voice pauses after this word.

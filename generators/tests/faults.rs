@@ -16,7 +16,7 @@ const FALLBACK: &str = "Good to see you";
 fn engine(url: &str, kind: &str, settings: &str) -> Engine {
     let section = match kind {
         "openai-chat" => "text",
-        "openai-speech" => "voice",
+        "openai-speech" | "elevenlabs-speech-stream" => "voice",
         _ => "image",
     };
     let text = format!(
@@ -366,6 +366,145 @@ fn speech_is_checked() {
             }
             (result, _) => panic!("{name}: {result:?}"),
         }
+    }
+}
+
+/// A chunk of streamed speech: a tone of so many seconds, and the characters of `text` spread evenly over it from `start`.
+fn chunk(seconds: f64, text: &str, start: f64) -> Vec<u8> {
+    use base64::Engine as _;
+    let sound = &tone(seconds, 0.3)[44..];
+    let count = text.chars().count() as f64;
+    let time = |index: usize| start + seconds * index as f64 / count;
+    let line = value!({
+        "audio_base64": base64::engine::general_purpose::STANDARD.encode(sound),
+        "alignment": {
+            "characters": text.chars().map(String::from).collect::<Vec<_>>(),
+            "character_start_times_seconds": (0..text.chars().count()).map(time).collect::<Vec<_>>(),
+            "character_end_times_seconds": (0..text.chars().count()).map(|n| time(n + 1)).collect::<Vec<_>>(),
+        },
+    });
+    format!("{line}\n").into_bytes()
+}
+
+#[test]
+fn streamed_speech_is_checked() {
+    type Case =
+        (&'static str, &'static str, Box<dyn Fn() -> Reply + Send + Sync>, Result<(), &'static str>, usize);
+    const TYPE: &str = "application/json";
+    let stream = |chunks: Vec<(u64, Vec<u8>)>, whole: bool| -> Box<dyn Fn() -> Reply + Send + Sync> {
+        Box::new(move || Reply::Chunks { kind: TYPE, chunks: chunks.clone(), whole })
+    };
+    let (first, second) = (chunk(0.6, "Hello ", 0.0), chunk(1.5, "Maria, welcome.", 0.6));
+    let error = b"{\"error\":{\"message\":\"about Maria\"}}\n".to_vec();
+    let quick = "retries = 2\ndeadline = \"20s\"";
+    // A line may come in pieces.
+    let (half, rest) = (second[..100].to_vec(), second[100..].to_vec());
+    let cases: Vec<Case> = vec![
+        ("good", quick, stream(vec![(0, first.clone()), (20, half), (20, rest)], true), Ok(()), 1),
+        (
+            "nothing at first",
+            "retries = 1\ndeadline = \"20s\"\nfirst_chunk = \"200ms\"",
+            stream(vec![(60_000, first.clone())], true),
+            Err("it sent nothing within 200 ms (tried 2 times)"),
+            2,
+        ),
+        (
+            "it stalls",
+            "retries = 2\ndeadline = \"900ms\"",
+            stream(vec![(0, first.clone()), (60_000, second.clone())], true),
+            Err("no answer within 900 ms"),
+            1,
+        ),
+        (
+            "it breaks off",
+            quick,
+            stream(vec![(0, first.clone()), (0, second.clone())], false),
+            Err("ends in the middle"),
+            1,
+        ),
+        ("broken", quick, Box::new(|| status(500, &[])), Err("status 500 (some_code) (tried 3 times)"), 3),
+        ("busy", quick, Box::new(|| status(429, &[("retry-after", "99")])), Err("status 429"), 1),
+        (
+            "an error in the middle",
+            quick,
+            stream(vec![(0, first.clone()), (0, error)], true),
+            Err("breaks off with an error"),
+            1,
+        ),
+        ("no JSON", quick, stream(vec![(0, b"[1,\n".to_vec())], true), Err("not the JSON of a chunk"), 1),
+        ("no sound", quick, stream(vec![(0, b"{}\n".to_vec())], true), Err("holds no sound"), 1),
+        (
+            "far too long",
+            quick,
+            stream(vec![(0, chunk(60.0, "Hello Maria, welcome.", 0.0))], true),
+            Err("implausible"),
+            1,
+        ),
+        ("a page", quick, Box::new(|| audio("text/html", b"<html>".to_vec())), Err("of type"), 1),
+        (
+            "60 MB",
+            quick,
+            Box::new(|| Reply::Endless(TYPE, 60 << 20)),
+            Err("longer than the 58720256 bytes"),
+            1,
+        ),
+        (
+            "silence on the line",
+            "retries = 0\ndeadline = \"700ms\"",
+            Box::new(|| Reply::Silence),
+            Err("no answer within"),
+            1,
+        ),
+    ];
+    for (name, settings, reply, expected, times) in cases {
+        let server = Server::start(move |_| reply());
+        let settings = format!(
+            "voice = \"nova-1\"\nvoices = {{ slt = \"abcDEF123\" }}\nextra = {{ voice_settings = {{ stability = 0.5 }} }}\n{settings}"
+        );
+        let engine = engine(&server.url(), "elevenlabs-speech-stream", &settings);
+        let voice = |voice: &str| VoiceRequest {
+            say: "Hello Maria, welcome.".into(),
+            voice: Some(voice.into()),
+            speed: 1.1,
+            ..VoiceRequest::default()
+        };
+        let generated = engine.generate_one(&asked(RequestKind::Voice(voice("slt")), "Maria"));
+        match (generated, expected) {
+            (Ok(generated), Ok(())) => {
+                let GeneratedValue::Voice(voice) = &generated.value else { panic!("{name}: no voice") };
+                let words: Vec<(&str, i64)> = voice
+                    .words
+                    .iter()
+                    .map(|word| (word.text.as_str(), (word.start.as_seconds() * 1000.0).round() as i64))
+                    .collect();
+                // As the alignment has it: seven characters after its beginning.
+                assert_eq!(words, [("Hello", 0), ("Maria,", 600), ("welcome.", 1300)], "{name}");
+                assert_eq!(generated.provenance.cost.characters, 21, "{name}");
+                let sent = &server.asked()[0];
+                assert_eq!(
+                    sent.line,
+                    "POST /v1/text-to-speech/abcDEF123/stream/with-timestamps?output_format=pcm_24000 HTTP/1.1"
+                );
+                let header =
+                    |name: &str| sent.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+                assert_eq!((header("xi-api-key"), header("authorization")), (Some("secret-key"), None));
+                let body = sent.json();
+                assert_eq!(
+                    (&body["text"], &body["model_id"]),
+                    (&value!("Hello Maria, welcome."), &value!("fake"))
+                );
+                assert_eq!(body["voice_settings"], value!({ "speed": 1.1, "stability": 0.5 }));
+            }
+            (Err(error), Err(reason)) => {
+                let error = error.to_string();
+                assert!(error.contains(reason) && !error.contains("Maria"), "{name}: {error}");
+            }
+            (result, _) => panic!("{name}: {result:?}"),
+        }
+        assert_eq!(server.asked().len(), times, "{name}");
+        let strange = engine.generate_one(&asked(RequestKind::Voice(voice("../../voices")), "Maria"));
+        assert!(strange.unwrap_err().to_string().contains("a voice's identifier has letters"), "{name}");
+        assert_eq!(server.asked().len(), times, "{name}: a path of its own was asked");
     }
 }
 

@@ -3,12 +3,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use vignette_generators::models::{Models, Origin};
-use vignette_generators::{Context, Hibari, VoiceProvider};
-use vignette_templates::generate::{Voice, VoiceRequest};
+use vignette_generators::{Context, Engine, Flite, Hibari, Options, VoiceProvider};
+use vignette_templates::generate::{
+    GeneratedValue, Hole, Recording, Request, RequestKind, SpokenWord, Viewer, Voice, VoiceRequest,
+};
+use vignette_templates::time::Time;
 
 /// Wrong words of a hundred, names aside.
 const MOST_WRONG: f64 = 0.15;
@@ -35,7 +39,7 @@ fn voice() -> Hibari {
     Hibari::with(models)
 }
 
-fn spoken(voice: &Hibari, say: &str) -> Voice {
+fn spoken(voice: &dyn VoiceProvider, say: &str) -> Voice {
     let deadline = Instant::now() + Duration::from_secs(600);
     let context = Context { name: "test".into(), locale: "en-US".into(), seed: 1, deadline };
     let request = VoiceRequest { say: say.to_owned(), ..Default::default() };
@@ -211,6 +215,100 @@ fn a_recogniser_hears_the_words_when_they_are_said() {
     assert!(rate <= MOST_WRONG, "word error rate {rate:.3}");
     assert!(timed as f64 >= 0.8 * total as f64, "only {timed} words were found again");
     assert!(late.len() * 5 <= timed, "{late:#?}");
+}
+
+/// The integrated loudness of a part of a file as ffmpeg measures it, in LUFS (EBU R128).
+fn loudness(file: &Path, parts: &[(Time, Time)]) -> f64 {
+    let select: Vec<String> = parts
+        .iter()
+        .map(|(from, to)| format!("between(t,{:.4},{:.4})", from.as_seconds(), to.as_seconds()))
+        .collect();
+    // Whole samples: what is selected frame by frame is as exact as its frames are small.
+    let filter =
+        format!("asetnsamples=48,aselect='{}',asetpts=N/SR/TB,ebur128=framelog=quiet", select.join("+"));
+    let output = Command::new("ffmpeg")
+        .args(["-hide_banner", "-nostats", "-i"])
+        .arg(file)
+        .args(["-af", &filter, "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let value = printed.rsplit_once("I:").and_then(|(_, rest)| rest.split_whitespace().next());
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{printed}"))
+}
+
+#[test]
+fn a_name_is_heard_in_a_recording() {
+    // The person is played by another voice, a man's.
+    let person = {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let context = Context { name: "test".into(), locale: "en-US".into(), seed: 1, deadline };
+        let request = VoiceRequest {
+            say: "Good morning Jonathan, it is so good to see you on our team again.".into(),
+            voice: Some("rms".into()),
+            speed: 0.9,
+            ..Default::default()
+        };
+        Flite::default().generate(&request, &context).unwrap()
+    };
+    let name = person.words.iter().position(|word| word.text == "Jonathan,").unwrap();
+    let cut = &person.words[name];
+    let engine = Engine::new(Options { deadline: Duration::from_secs(300), ..Options::default() })
+        .with_voice(vec![Arc::new(voice())]);
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["Maria,", "Alexandra Martinez,", "Christopher Anderson,"];
+    let (mut files, mut voices) = (Vec::new(), Vec::new());
+    for (index, say) in names.iter().enumerate() {
+        let hole = Hole { from: cut.start, to: cut.end, say: (*say).to_owned(), optional: false };
+        let words: Vec<SpokenWord> =
+            person.words.iter().filter(|word| word.text != "Jonathan,").cloned().collect();
+        let recording = Recording { audio: person.audio.clone(), holes: vec![hole], words };
+        let kind = RequestKind::Voice(VoiceRequest {
+            say: (*say).to_owned(),
+            recording: Some(recording),
+            ..VoiceRequest::default()
+        });
+        let request = Request {
+            name: "hello".into(),
+            locale: "en-US".into(),
+            seed: 1,
+            kind,
+            viewer: Viewer::default(),
+        };
+        let GeneratedValue::Voice(made) = engine.generate_one(&request).unwrap().value else {
+            panic!("no voice")
+        };
+        let file = folder.path().join(format!("{index}.wav"));
+        std::fs::write(&file, made.audio.bytes()).unwrap();
+        files.push(file);
+        voices.push(made);
+    }
+    let heard = listen(&files);
+    for (((say, made), heard), file) in names.iter().zip(&voices).zip(&heard).zip(&files) {
+        let said: Vec<String> = made.words.iter().flat_map(|word| normal(&word.text)).collect();
+        let parts: Vec<String> = heard.words.iter().flat_map(|(word, _, _)| normal(word)).collect();
+        println!("{say} heard as {}", parts.join(" "));
+        assert_eq!(said[..2], ["good", "morning"]);
+        assert!(compare(&said, &parts).0 <= 1, "{said:?} was heard as {parts:?}");
+        for part in say.split(' ').flat_map(normal) {
+            assert!(parts.contains(&part), "{part} is not heard: {parts:?}");
+        }
+        // The name begins where its word time says.
+        let own = &made.words[name];
+        let index = parts.iter().position(|part| *part == said[name]).unwrap();
+        let (own, start) = (own.start.as_seconds(), heard.words[index].1);
+        assert!((own - start).abs() < FURTHEST, "{say}: {own} and {start}");
+        // A single short name is too short to be measured by itself.
+        if say.contains(' ') {
+            let length = say.split(' ').count();
+            let (before, after) = (&made.words[name - 1], &made.words[name + length]);
+            let (first, last) = (&made.words[name], &made.words[name + length - 1]);
+            let near = [(made.words[0].start, before.end), (after.start, made.words.last().unwrap().end)];
+            let (own, around) = (loudness(file, &[(first.start, last.end)]), loudness(file, &near));
+            println!("{own} LUFS in {around} LUFS");
+            assert!((own - around).abs() <= 1.0, "{say}: {own} LUFS beside {around} LUFS");
+        }
+    }
 }
 
 #[test]

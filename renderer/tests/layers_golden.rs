@@ -14,8 +14,8 @@ use vignette_templates::blob::{Blob, Digest};
 use vignette_templates::time::{FrameRange, FrameRate, Time};
 use vignette_templates::video::{
     Align, Asset, AssetKind, Canvas, Color, Direction, Easing, Fit, FontSource, Keyframe, Layer, LayerKind,
-    Motion, Paint, Passage, Placement, Scene, Shadow, Stop, Stroke, TextBlock, TextFit, Track, Transition,
-    TransitionKind, VerticalAlign, Video,
+    Marked, Motion, Paint, Passage, Placement, Scene, Shadow, Stop, Stroke, TextBlock, TextFit, Track,
+    Transition, TransitionKind, VerticalAlign, Video,
 };
 
 const WIDTH: u32 = 160;
@@ -97,6 +97,7 @@ fn text(words: &str) -> LayerKind {
         vertical: VerticalAlign::Middle,
         fit: TextFit::None,
         pill: None,
+        marked: None,
     })
 }
 
@@ -142,6 +143,7 @@ fn video(scenes: Vec<Scene>) -> Video {
         scenes,
         audio: Vec::new(),
         captions: Vec::new(),
+        mastering: Default::default(),
         assets: BTreeMap::from([(blob.digest(), asset)]),
         generated: BTreeMap::new(),
     }
@@ -207,6 +209,16 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, u32)> {
             0,
         ),
         ("text", vec![words()], 0),
+        (
+            "spoken_word",
+            vec![with(layer(text("Good day,\nMaria!"), boxed(4.0, 8.0, 152.0, 80.0)), |layer| {
+                if let LayerKind::Text(text) = &mut layer.kind {
+                    text.marked = Some(Marked { from: 8, to: 14, fill: CORAL });
+                    text.stroke = Some(Stroke { color: TEAL, width: 3.0 });
+                }
+            })],
+            0,
+        ),
         ("fade_half", vec![with(card(), |layer| layer.enter = passage(|p| p.fade = true))], 5),
         (
             "slide_by_fractions",

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use vignette_renderer::audio::{Pcm, Programme, decode, decode_heard, encode_aac, probe};
+use vignette_renderer::audio::{Pcm, Programme, decode, decode_heard, encode_aac, mix, probe};
 use vignette_templates::blob::Blob;
 use vignette_templates::time::Time;
 
@@ -235,4 +235,118 @@ fn the_track_plays_the_programme_to_the_sample() {
     }
     let empty = encode_aac(&Programme::default()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(empty.samples.len(), 1);
+}
+
+/// What ffmpeg measures by EBU R 128: integrated loudness in LUFS and true peak in dBTP.
+fn measured(programme: &Programme) -> (f64, f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("programme.f32");
+    let bytes: Vec<u8> = programme.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    std::fs::write(&raw, bytes).unwrap();
+    let output = Command::new("ffmpeg")
+        .args(["-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000", "-ac", "2", "-i"])
+        .arg(&raw)
+        .args(["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"])
+        .output()
+        .expect("ffmpeg runs; install the Debian package ffmpeg");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    let value = |name: &str| {
+        let rest = printed.rsplit_once(name).map(|(_, rest)| rest.split_whitespace().next());
+        rest.flatten().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} {printed}"))
+    };
+    (value("I:"), value("Peak:"))
+}
+
+#[test]
+fn another_meter_finds_the_loudness_and_peak_that_were_asked_for() {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use vignette_templates::blob::Digest;
+    use vignette_templates::time::FrameRate;
+    use vignette_templates::video::{AudioClip, AudioRole, Canvas, Color, Duck, Mastering, Scene, Video};
+    let (voice, music) = (Digest::of(b"voice"), Digest::of(b"music"));
+    // Noise in syllables, with pauses; and a dense chord that peaks between its samples.
+    let mut state = 1u32;
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    let speech: Vec<f32> = (0..6 * 48_000)
+        .flat_map(|n| {
+            let t = n as f32 / 48_000.0;
+            let syllable = (std::f32::consts::TAU * 3.0 * t).sin().max(0.0);
+            let pause = if (t as u32) % 3 == 2 { 0.0 } else { 1.0 };
+            [0.05 * noise() * syllable * pause; 2]
+        })
+        .collect();
+    let chord: Vec<f32> = (0..10 * 48_000)
+        .flat_map(|n| {
+            let t = n as f32 / 48_000.0;
+            let tones = [11_987.0, 440.0, 3_001.0].map(|hz| (std::f32::consts::TAU * hz * t + 0.6).sin());
+            [0.3 * tones.iter().sum::<f32>(), 0.25 * tones[0] + 0.3 * tones[1]]
+        })
+        .collect();
+    let sounds = BTreeMap::from([
+        (voice, Arc::new(Pcm { samples: speech })),
+        (music, Arc::new(Pcm { samples: chord })),
+    ]);
+    let clip = |asset, role, start, gain_db| AudioClip {
+        path: String::new(),
+        asset,
+        role,
+        start: Time::from_seconds(start),
+        skip: Time::ZERO,
+        duration: None,
+        repeat: false,
+        gain_db,
+        fade_in: Time::ZERO,
+        fade_out: Time::ZERO,
+        duck: None,
+    };
+    let video = |audio, mastering| Video {
+        name: "test".into(),
+        canvas: Canvas {
+            width: 64,
+            height: 64,
+            frame_rate: FrameRate::new(25, 1).unwrap(),
+            background: Color { r: 0, g: 0, b: 0, a: 255 },
+        },
+        locale: "en".into(),
+        scenes: vec![Scene {
+            name: "s".into(),
+            frames: 250,
+            background: None,
+            layers: Vec::new(),
+            transition: None,
+        }],
+        audio,
+        captions: Vec::new(),
+        mastering,
+        assets: BTreeMap::new(),
+        generated: BTreeMap::new(),
+    };
+    let tenth = Time::from_ticks(Time::TICKS_PER_SECOND / 10);
+    let duck = Duck { under: Some(voice), by_db: 12.0, attack: tenth, release: tenth };
+    let both = || {
+        let music = AudioClip { duck: Some(duck), ..clip(music, AudioRole::Sound, 0, 0.0) };
+        vec![clip(voice, AudioRole::Voice, 2, 0.0), music]
+    };
+    let alone = || vec![clip(voice, AudioRole::Voice, 2, 0.0)];
+    let to = |loudness, true_peak| Mastering { loudness, true_peak };
+    for (name, audio, mastering, expected) in [
+        ("speech", alone(), Mastering::default(), Some(-16.0)),
+        ("speech for television", alone(), to(Some(-23.0), -1.0), Some(-23.0)),
+        ("all", both(), to(Some(-16.0), -1.0), Some(-16.0)),
+        ("all, softer peaks", both(), to(Some(-20.0), -6.0), Some(-20.0)),
+        ("music that is too loud", vec![clip(music, AudioRole::Sound, 0, 12.0)], to(None, -2.0), None),
+    ] {
+        let programme = mix(&video(audio, mastering), &sounds);
+        let (loudness, peak) = measured(&programme);
+        println!("{name}: {loudness} LUFS, {peak} dBTP");
+        if let Some(expected) = expected {
+            assert!((loudness - expected).abs() <= 0.5, "{name}: {loudness} LUFS");
+        }
+        // The other meter makes its points between samples by another filter, and rounds to a tenth.
+        assert!(peak <= f64::from(mastering.true_peak) + 0.15, "{name}: {peak} dBTP");
+    }
 }

@@ -52,6 +52,7 @@ fn video([width, height]: [u32; 2], shade: impl Fn(u32) -> u8) -> Video {
         scenes: (0..SCENES).map(scene).collect(),
         audio: Vec::new(),
         captions: Vec::new(),
+        mastering: Default::default(),
         assets: BTreeMap::new(),
         generated: BTreeMap::new(),
     }

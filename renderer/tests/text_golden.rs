@@ -40,6 +40,7 @@ fn block(text: &str) -> TextBlock {
         vertical: VerticalAlign::Middle,
         fit: TextFit::None,
         pill: None,
+        marked: None,
     }
 }
 

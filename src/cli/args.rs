@@ -187,6 +187,9 @@ pub(super) enum VoiceAction {
         /// The column that says how they are said
         #[arg(long, value_name = "NAME")]
         said: Option<String>,
+        /// A lexicon that the audience brings: a CSV file with the columns `word` and `say`
+        #[arg(long, value_name = "FILE")]
+        lexicon: Option<PathBuf>,
         /// Prints JSON
         #[arg(long)]
         json: bool,

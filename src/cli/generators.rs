@@ -18,6 +18,9 @@ pub(super) struct GeneratorOptions {
     /// Shows only copy that is approved in this file; see `vignette copy list`
     #[arg(long, value_name = "FILE")]
     pub approved: Option<PathBuf>,
+    /// How this audience's words are said: a CSV file with the columns `word` and `say`, under the template's own lexicon
+    #[arg(long, value_name = "FILE")]
+    pub lexicon: Option<PathBuf>,
 }
 
 impl GeneratorOptions {
@@ -31,6 +34,9 @@ impl GeneratorOptions {
         };
         if let Some(file) = &self.approved {
             generators = generators.with_approved(super::copy::load(file)?);
+        }
+        if let Some(file) = &self.lexicon {
+            generators = generators.with_lexicon(super::lexicon::load(file)?);
         }
         Ok(Engine::new()?.with_generators(generators))
     }

@@ -7,6 +7,7 @@ mod data;
 mod forecast;
 mod generators;
 mod inspect;
+mod lexicon;
 mod models;
 mod new;
 mod output;

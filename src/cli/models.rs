@@ -90,8 +90,9 @@ fn list(models: &Models, json: bool) -> Result<(), Stop> {
 /// `vignette voice`.
 pub(super) fn voice(action: &VoiceAction) -> Result<(), Stop> {
     match action {
-        VoiceAction::Lint { audience, column, said, json } => {
-            lint(audience, column.as_deref(), said.as_deref(), *json)
+        VoiceAction::Lint { audience, column, said, lexicon, json } => {
+            let lexicon = lexicon.as_deref().map(super::lexicon::load).transpose()?.unwrap_or_default();
+            lint(audience, column.as_deref(), said.as_deref(), &lexicon, *json)
         }
     }
 }
@@ -104,7 +105,13 @@ const NAME_COLUMNS: [&str; 7] =
 const MAX_NAMES: usize = 1_000_000;
 
 /// Lists the names of an audience that no lexicon has, those of most viewers first.
-fn lint(path: &Path, column: Option<&str>, said: Option<&str>, json: bool) -> Result<(), Stop> {
+fn lint(
+    path: &Path,
+    column: Option<&str>,
+    said: Option<&str>,
+    lexicon: &BTreeMap<String, String>,
+    json: bool,
+) -> Result<(), Stop> {
     let audience = Audience::open(path).map_err(Error::from)?;
     let columns = audience.columns();
     let known = |wanted: &str| columns.iter().find(|column| column.as_str() == wanted).cloned();
@@ -158,6 +165,10 @@ fn lint(path: &Path, column: Option<&str>, said: Option<&str>, json: bool) -> Re
     let (mut found, mut covered) = (Vec::new(), 0u64);
     let total = viewers.len();
     for (name, count) in viewers {
+        if lexicon.contains_key(&name.to_lowercase()) {
+            covered += 1;
+            continue;
+        }
         match hibari.coverage(&name).map_err(Error::from)? {
             Coverage::Listed => covered += 1,
             Coverage::Guessed(sound) => found.push((count, name, Some(sound))),

@@ -11,7 +11,7 @@ use crate::time::Time;
 use crate::video::Color;
 
 /// One thing to generate, with every expression already filled from the viewer's data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
     /// Its name under `generate:` in the template.
     pub name: String,
@@ -22,7 +22,6 @@ pub struct Request {
     /// What is asked for.
     pub kind: RequestKind,
     /// What of it is about the viewer. No part of what is asked for.
-    #[serde(default)]
     pub viewer: Viewer,
 }
 
@@ -49,7 +48,7 @@ pub enum Piece {
 }
 
 /// The three kinds of things that can be generated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
     /// A line of copy.
@@ -92,24 +91,65 @@ pub struct Phrase {
 }
 
 /// Asks for speech.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VoiceRequest {
-    /// The words to speak, as plain text.
+    /// The words to speak, as plain text; for a recording those of its holes, one after the other.
     pub say: String,
     /// The provider's voice, or `None` for its default in the language.
     pub voice: Option<String>,
     /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
     pub speed: f64,
     /// How words are said that a voice may not know, as [`crate::pronunciation`] reads it; by the word, in any case.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub lexicon: BTreeMap<String, String>,
+    /// The recording whose holes are spoken; `None` when all of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
 }
 
 impl Default for VoiceRequest {
     /// Nothing to say, in the provider's own voice at its own speed.
     fn default() -> Self {
-        VoiceRequest { say: String::new(), voice: None, speed: 1.0, lexicon: BTreeMap::new() }
+        VoiceRequest {
+            say: String::new(),
+            voice: None,
+            speed: 1.0,
+            lexicon: BTreeMap::new(),
+            recording: None,
+        }
     }
+}
+
+/// A narration recorded by a person, with holes that are spoken for one viewer.
+///
+/// # Guarantees
+/// Made by [`fill`](crate::fill): holes and words are ascending, none reaches into the next, and none ends before it begins.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recording {
+    /// The file: it is written as its digest.
+    #[serde(serialize_with = "as_digest")]
+    pub audio: Blob,
+    /// What is cut out and spoken anew; at least one.
+    pub holes: Vec<Hole>,
+    /// What the person says outside the holes, as far as it is known.
+    pub words: Vec<SpokenWord>,
+}
+
+/// A stretch of a recording that is spoken anew.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hole {
+    /// Where it begins in the recording.
+    pub from: Time,
+    /// Where the recording goes on.
+    pub to: Time,
+    /// The words to speak; blank closes the hole.
+    pub say: String,
+    /// Whether the hole is closed when nobody can speak it.
+    pub optional: bool,
+}
+
+fn as_digest<S: serde::Serializer>(blob: &Blob, serializer: S) -> Result<S::Ok, S::Error> {
+    blob.digest().serialize(serializer)
 }
 
 /// Asks for a picture.

@@ -27,6 +27,7 @@ pub mod template;
 pub mod time;
 pub mod units;
 pub mod video;
+pub mod viseme;
 pub mod world;
 
 pub use data::Data;

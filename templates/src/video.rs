@@ -28,6 +28,9 @@ pub struct Video {
     pub audio: Vec<AudioClip>,
     /// The captions in order of time.
     pub captions: Vec<Cue>,
+    /// How loud all of it is.
+    #[serde(default)]
+    pub mastering: Mastering,
     /// Every asset that a layer, a text style or an audio clip names.
     pub assets: BTreeMap<Digest, Asset>,
     /// Where each generated value came from, by its name in the template.
@@ -403,6 +406,20 @@ pub struct TextBlock {
     pub fit: TextFit,
     /// A filled shape behind the lines.
     pub pill: Option<Pill>,
+    /// A part of the text in another colour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Marked>,
+}
+
+/// A part of a text in a colour of its own, such as the word that is being spoken. Its glyphs stand where they would without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// The first character of it, counted from 0 among those that are not white space.
+    pub from: u32,
+    /// One past its last character, counted in the same way.
+    pub to: u32,
+    /// The inside of its glyphs.
+    pub fill: Color,
 }
 
 /// Where a font comes from.
@@ -480,6 +497,41 @@ pub struct Pill {
     pub radius: f32,
 }
 
+/// How loud the whole programme is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mastering {
+    /// The integrated loudness of all that is heard, in LUFS (EBU R 128); `None` brings speech alone to
+    /// [`Mastering::SPEECH`], and leaves other sounds beside it as they are.
+    pub loudness: Option<f32>,
+    /// No peak exceeds this, in dBTP (ITU-R BS.1770-5, annex 2).
+    pub true_peak: f32,
+}
+
+impl Mastering {
+    /// What platforms play speech at, in LUFS.
+    pub const SPEECH: f32 = -16.0;
+}
+
+impl Default for Mastering {
+    /// Speech at -16 LUFS, peaks at -1 dBTP.
+    fn default() -> Self {
+        Mastering { loudness: None, true_peak: -1.0 }
+    }
+}
+
+/// How a sound becomes softer while a voice speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Duck {
+    /// The voice's sound; `None` is any voice.
+    pub under: Option<Digest>,
+    /// By how many decibels, 0 or more.
+    pub by_db: f32,
+    /// How long it takes to become softer; it is over when speech begins.
+    pub attack: Time,
+    /// How long it takes to come back.
+    pub release: Time,
+}
+
 /// One sound of the programme.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AudioClip {
@@ -504,8 +556,9 @@ pub struct AudioClip {
     pub fade_in: Time,
     /// Length of the fade at its end.
     pub fade_out: Time,
-    /// How many dB softer it is while a voice speaks; 0 is not at all.
-    pub duck_db: f32,
+    /// How it becomes softer while a voice speaks; `None` when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duck: Option<Duck>,
 }
 
 /// What a sound is.

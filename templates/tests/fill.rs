@@ -34,7 +34,7 @@ fn generators_are_asked_in_the_order_of_what_they_need() {
     let template = open(EVERYTHING);
     let data = template.data("maria", maria()).unwrap();
     let mut answers = BTreeMap::new();
-    let first = ask(&template, &data, &answers).unwrap();
+    let first = ask(&template, &data, &answers, &world()).unwrap();
     let names: Vec<&str> = first.iter().map(|request| request.name.as_str()).collect();
     assert_eq!(names, ["hook", "backdrop"]);
     let RequestKind::Text(hook) = &first[0].kind else { panic!() };
@@ -46,15 +46,15 @@ fn generators_are_asked_in_the_order_of_what_they_need() {
     assert_eq!(backdrop.palette[1], Color { r: 0x7c, g: 0x3a, b: 0xed, a: 255 });
 
     answers.insert("hook".to_owned(), text("Good to see you!"));
-    let second = ask(&template, &data, &answers).unwrap();
+    let second = ask(&template, &data, &answers, &world()).unwrap();
     assert_eq!(second.len(), 2);
     let RequestKind::Voice(narration) = &second[0].kind else { panic!() };
     assert_eq!(narration.say, "Welcome, Maria! Good to see you!");
     assert_eq!(second[1], first[1], "the same question has the same seed");
-    assert_eq!(ask(&template, &data, &generated()).unwrap(), []);
+    assert_eq!(ask(&template, &data, &generated(), &world()).unwrap(), []);
 
     let other = template.data("zoe", json!({ "first_name": "Zoë", "plan": "pro" })).unwrap();
-    assert_ne!(ask(&template, &other, &BTreeMap::new()).unwrap()[0].seed, first[0].seed);
+    assert_ne!(ask(&template, &other, &BTreeMap::new(), &world()).unwrap()[0].seed, first[0].seed);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_viewers_words_are_no_grammar() {
     let template = open(EVERYTHING);
     let data = json!({ "first_name": "[start] {{plan}}", "plan": "pro" });
     let data = template.data("mallory", data).unwrap();
-    let requests = ask(&template, &data, &BTreeMap::new()).unwrap();
+    let requests = ask(&template, &data, &BTreeMap::new(), &world()).unwrap();
     let RequestKind::Text(hook) = &requests[0].kind else { panic!() };
     assert_eq!(hook.grammar["start"][0].say, "Good to see you, (start) {{plan}}[closing]");
 }
@@ -165,7 +165,7 @@ fn sound_and_captions_stand_where_their_scenes_do() {
     let video = everything(None);
     let [voice, music, office] = &video.audio[..] else { panic!("{:?}", video.audio) };
     assert_eq!((voice.role, voice.start, voice.gain_db), (AudioRole::Voice, Time::ZERO, 3.0));
-    assert_eq!((music.gain_db, music.duck_db, music.repeat), (-12.0, 9.0, true));
+    assert_eq!((music.gain_db, music.duck.map(|duck| duck.by_db), music.repeat), (-12.0, Some(9.0), true));
     assert_eq!((music.fade_in, music.fade_out), (seconds(0.5), seconds(1.0)));
     let list = video.canvas.frame_rate.time_of(112);
     assert_eq!((office.start, office.duration), (list + seconds(0.3), Some(seconds(1.0))));
@@ -212,7 +212,7 @@ fn names_are_said_as_the_audience_says() {
     let asked = |name: &str, plan: &str| {
         let data = template.data("maria", json!({ "first_name": name, "plan": plan })).unwrap();
         let answers = BTreeMap::from([("hook".to_owned(), text("Good day!"))]);
-        ask(&template, &data, &answers)
+        ask(&template, &data, &answers, &world())
     };
     let lexicon = |name: &str, plan: &str| {
         let requests = asked(name, plan).unwrap();
@@ -371,4 +371,128 @@ fn a_file_that_data_names_is_held_to_the_same_rules() {
         let found = fill(&template, &data, &generated(), Fill::default(), &world()).unwrap_err().to_string();
         assert!(found.contains(expected), "{photo}: {found}");
     }
+}
+
+/// The layers that a voice gives in a scene of 6 s at 25 frames a second.
+fn spoken(layer: &str, words: &[(&str, i64, i64)]) -> Vec<vignette_templates::video::Layer> {
+    let template = open(&format!(
+        "vignette: 1\nname: t\ncanvas: {{ width: 640, height: 360, fps: 25 }}\n\
+         data: {{ required: [who], properties: {{ who: {{ type: string }} }} }}\n\
+         generate: {{ said: {{ voice: {{ say: \"Good day, {{{{who}}}}! Here we go again, all of us.\" }} }} }}\n\
+         audio: [{{ voice: said }}]\nscenes: [{{ name: s, duration: 6s, layers: [{layer}] }}]\n"
+    ));
+    let data = template.data("data", json!({ "who": "Maria" })).unwrap();
+    let answers = BTreeMap::from([("said".to_owned(), voice(4000, words))]);
+    let filled = fill(&template, &data, &answers, Fill::default(), &world()).unwrap();
+    filled.value.scenes[0].layers.clone()
+}
+
+const SAID: &[(&str, i64, i64)] = &[
+    ("Good", 100, 400),
+    ("day,", 400, 800),
+    ("Maria!", 800, 1400),
+    ("Here", 2400, 2600),
+    ("we", 2600, 2700),
+    ("go", 2700, 3000),
+    ("again,", 3000, 3300),
+    ("all", 3300, 3500),
+    ("of", 3500, 3600),
+    ("us.", 3600, 3900),
+];
+
+#[test]
+fn spoken_words_are_shown_as_they_are_said() {
+    let layer = "{ spoken: { voice: said, color: red, max_chars: 20 }, at: 1s, style: { case: upper } }";
+    let layers = spoken(layer, SAID);
+    let shown: Vec<(u32, u32, &str, String)> = layers
+        .iter()
+        .map(|layer| {
+            let LayerKind::Text(text) = &layer.kind else { panic!("a text") };
+            let marked = text.marked.expect("a word is marked");
+            let letters: String = text.text.chars().filter(|c| !c.is_whitespace()).collect();
+            assert!(layer.personal);
+            (
+                layer.span.start,
+                layer.span.end,
+                text.text.as_str(),
+                letters[marked.from as usize..marked.to as usize].into(),
+            )
+        })
+        .collect();
+    let word = |start, end, phrase, word: &str| (start, end, phrase, word.to_owned());
+    assert_eq!(
+        shown,
+        [
+            word(28, 35, "GOOD DAY, MARIA!", "GOOD"),
+            word(35, 45, "GOOD DAY, MARIA!", "DAY,"),
+            // Half a second after it is said.
+            word(45, 73, "GOOD DAY, MARIA!", "MARIA!"),
+            word(85, 90, "HERE WE GO AGAIN,", "HERE"),
+            word(90, 93, "HERE WE GO AGAIN,", "WE"),
+            word(93, 100, "HERE WE GO AGAIN,", "GO"),
+            word(100, 108, "HERE WE GO AGAIN,", "AGAIN,"),
+            word(108, 113, "ALL OF US.", "ALL"),
+            word(113, 115, "ALL OF US.", "OF"),
+            word(115, 135, "ALL OF US.", "US."),
+        ]
+    );
+    // Without a colour the words stand still, and so do those without times.
+    let plain = spoken("{ spoken: { voice: said } }", SAID);
+    let spans: Vec<(u32, u32)> = plain.iter().map(|layer| (layer.span.start, layer.span.end)).collect();
+    assert_eq!(spans, [(3, 48), (60, 110)]);
+    let without = spoken("{ spoken: { voice: said, color: red } }", &[]);
+    assert!(
+        without.iter().all(|layer| matches!(&layer.kind, LayerKind::Text(text) if text.marked.is_none()))
+    );
+    assert_eq!(without.len(), 2);
+    // What was heard before is over.
+    let later = spoken("{ spoken: { voice: said, color: red, skip: 3s } }", SAID);
+    assert_eq!(later[0].span, FrameRange { start: 0, end: 8 });
+    assert_eq!(later.len(), 7 - 3);
+}
+
+#[test]
+fn words_and_mouths_are_lists() {
+    let list = "{ repeat: { for: \"{{said.words}}\", as: word }, text: \"{{word.text}}\", \
+                at: \"{{word.start}}s\", for: \"{{word.length}}s\" }";
+    let layers = spoken(list, SAID);
+    assert_eq!(layers.len(), SAID.len());
+    let LayerKind::Text(text) = &layers[2].kind else { panic!("a text") };
+    assert_eq!((text.text.as_str(), layers[2].span), ("Maria!", FrameRange { start: 20, end: 35 }));
+    // A voice without phonemes has no mouth.
+    let mouths = "{ repeat: { for: \"{{said.visemes}}\", as: mouth }, text: \"{{mouth.viseme}}\" }";
+    assert_eq!(spoken(mouths, SAID).len(), 0);
+    let faults = support::faults(
+        "vignette: 1\nname: t\ncanvas: { width: 64, height: 48 }\ngenerate: { said: { voice: { say: Hi } } }\n\
+         scenes: [{ name: s, duration: 1s, layers: [{ repeat: { for: \"{{said.words}}\", as: w }, text: \"{{w.txt}}\" }, \
+         { spoken: { voice: sad } }, { spoken: { voice: said }, enter: { fade: in } }] }]\n",
+    );
+    for expected in ["did you mean `w.text`?", "unknown voice `sad`", "a layer with `spoken` has no `enter`"]
+    {
+        assert!(faults.contains(expected), "{expected}: {faults}");
+    }
+}
+
+#[test]
+fn the_programme_has_a_loudness_and_sounds_duck_as_they_are_told() {
+    let open = |audio: &str| {
+        let template = open(&format!(
+            "vignette: 1\nname: t\ncanvas: {{ width: 64, height: 48 }}\nassets: {{ music: {{ audio: assets/music.ogg }} }}\n\
+             generate: {{ said: {{ voice: {{ say: Hi }} }} }}\naudio: {audio}\nscenes: [{{ name: s, duration: 2s }}]\n"
+        ));
+        let data = template.data("data", json!({})).unwrap();
+        let answers = BTreeMap::from([("said".to_owned(), voice(1000, &[]))]);
+        fill(&template, &data, &answers, Fill::default(), &world()).unwrap().value
+    };
+    let plain = open("[{ voice: said }, { asset: music, duck: { under: voices } }]");
+    assert_eq!(plain.mastering, Default::default());
+    let duck = plain.audio[1].duck.unwrap();
+    assert_eq!((duck.under, duck.by_db, duck.attack, duck.release), (None, 9.0, seconds(0.05), seconds(0.4)));
+    let told = open(
+        "{ loudness: -23LUFS, true_peak: -2 dBTP, sounds: [{ voice: said }, \
+         { asset: music, duck: { under: said, by: 12dB, attack: 0s, release: 1s } }] }",
+    );
+    assert_eq!((told.mastering.loudness, told.mastering.true_peak), (Some(-23.0), -2.0));
+    let duck = told.audio[1].duck.unwrap();
+    assert_eq!((duck.under, duck.by_db, duck.release), (Some(told.audio[0].asset), 12.0, seconds(1.0)));
 }

@@ -20,7 +20,8 @@ fn template(generate: &str) -> Template {
 
 fn asked(template: &Template, data: Value) -> Request {
     let data = template.data("viewer", data).unwrap_or_else(|faults| panic!("{faults}"));
-    let mut requests = ask(template, &data, &BTreeMap::new()).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut requests =
+        ask(template, &data, &BTreeMap::new(), &support::world()).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(requests.len(), 1);
     requests.remove(0)
 }
@@ -102,5 +103,66 @@ fn choices_at_fault_are_found_before_there_is_a_viewer() {
         );
         let faults = Template::open("t.yaml", text.as_bytes(), &world).map(drop).unwrap_err().to_string();
         assert!(faults.contains(expected) && faults.contains("t.yaml:5:"), "{say}: {faults}");
+    }
+}
+
+#[test]
+fn a_recording_is_asked_for_with_its_holes() {
+    let world = support::world().with("assets/hello.wav", b"RIFF\0\0\0\0WAVE");
+    let open = |recording: &str| {
+        let text = format!(
+            "vignette: 1\nname: t\ncanvas: {{ width: 64, height: 48 }}\n\
+             data: {{ required: [who], properties: {{ who: {{ type: string, x-pii: true }} }} }}\n\
+             assets: {{ hello: {{ audio: assets/hello.wav }} }}\n\
+             generate:\n  it: {{ voice: {recording} }}\nscenes: [{{ name: s, duration: 1s }}]\n\
+             audio: [{{ voice: it }}]\ncaptions: {{ from: it }}\n"
+        );
+        Template::open("t.yaml", text.as_bytes(), &world).map(|opened| opened.value)
+    };
+    let ask_for = |recording: &str| -> Result<Request, String> {
+        let template = open(recording).map_err(|faults| faults.to_string())?;
+        let data = template.data("data", json!({ "who": "Maria" })).map_err(|faults| faults.to_string())?;
+        let requests =
+            ask(&template, &data, &BTreeMap::new(), &world).map_err(|faults| faults.to_string())?;
+        Ok(requests[0].clone())
+    };
+    const WORDS: &str = "words: [{ text: \"Hello\", from: 0s, to: 500ms }]";
+    let request = ask_for(&format!(
+        "{{ recording: {{ asset: hello, holes: [{{ from: 620ms, to: 1.1s, say: \"{{{{who}}}}\" }}, \
+         {{ from: 2s, to: 2s, say: \" \", optional: true }}], {WORDS} }}, voice: male }}"
+    ))
+    .unwrap();
+    let RequestKind::Voice(voice) = &request.kind else { panic!("a voice") };
+    let recording = voice.recording.as_ref().unwrap();
+    assert_eq!((voice.say.as_str(), recording.holes.len(), recording.words.len()), ("Maria", 2, 1));
+    assert_eq!((recording.holes[0].say.as_str(), recording.holes[1].optional), ("Maria", true));
+    assert_eq!(recording.audio.bytes().as_ref(), b"RIFF\0\0\0\0WAVE");
+    assert_eq!(request.viewer.fields, ["/who"]);
+    // What names the request names the file by its digest.
+    let written = serde_json::to_string(&request.kind).unwrap();
+    assert!(written.contains(&recording.audio.digest().to_string()), "{written}");
+
+    for (recording, expected) in [
+        ("{ recording: { asset: hallo, holes: [] } }", "unknown sound `hallo`"),
+        (&format!("{{ recording: {{ asset: hello, holes: [], {WORDS} }} }}"), "without holes"),
+        (
+            &format!("{{ recording: {{ asset: hello, holes: [{{ from: 2s, to: 1s, say: a }}], {WORDS} }} }}"),
+            "`to` is before `from`",
+        ),
+        (
+            &format!(
+                "{{ recording: {{ asset: hello, holes: [{{ from: 1s, to: 2s, say: a }}, {{ from: 1.5s, to: 2s, say: a }}], {WORDS} }} }}"
+            ),
+            "begins before the one above it ends",
+        ),
+        (
+            "{ recording: { asset: hello, holes: [{ from: 1s, to: 2s, say: a }] } }",
+            "what is said in the recording of `it` is not known",
+        ),
+        ("{ say: a, recording: { asset: hello, holes: [] } }", "cannot stand together"),
+        ("{ speed: 1 }", "needs one of `say`, `recording`"),
+    ] {
+        let faults = ask_for(recording).map(drop).unwrap_err();
+        assert!(faults.contains(expected), "{recording}: {faults}");
     }
 }

@@ -1,6 +1,8 @@
 use std::sync::atomic::AtomicU64;
 
-use vignette_templates::generate::{Phrase, Viewer};
+use vignette_templates::blob::Blob;
+use vignette_templates::generate::{Hole, Phrase, Recording, SpokenWord, Viewer};
+use vignette_templates::time::Time;
 
 use super::*;
 
@@ -238,10 +240,13 @@ fn keys_are_stable_and_tell_nothing() {
     let request = text("hook", 1, None);
     let grammar = |model: &str| [Asked::new("grammar", model.to_owned(), false, &request)];
     let models = grammar("1");
-    let before = key(&request, Some(1), &models);
-    assert_eq!(before, key(&Request { name: "other".into(), ..request.clone() }, Some(1), &models));
-    assert_ne!(before, key(&request, Some(2), &models));
-    assert_ne!(before, key(&request, Some(1), &grammar("2")));
+    let before = key(&request, &request.kind, Some(1), &models);
+    assert_eq!(
+        before,
+        key(&Request { name: "other".into(), ..request.clone() }, &request.kind, Some(1), &models)
+    );
+    assert_ne!(before, key(&request, &request.kind, Some(2), &models));
+    assert_ne!(before, key(&request, &request.kind, Some(1), &grammar("2")));
     assert_eq!(before.to_string().len(), 64);
     // A provider outside the house that may not be told is as good as none; that it may is another thing.
     let private = Request {
@@ -249,7 +254,176 @@ fn keys_are_stable_and_tell_nothing() {
         ..request.clone()
     };
     let open = Request { viewer: Viewer { may_be_sent: true, ..private.viewer.clone() }, ..private.clone() };
-    let far = |request: &Request| key(request, Some(1), &[Asked::new("far", "1".into(), true, request)]);
+    let far = |request: &Request| {
+        key(request, &request.kind, Some(1), &[Asked::new("far", "1".into(), true, request)])
+    };
     assert_ne!(far(&private), far(&open));
     assert_eq!(far(&open), far(&request));
+}
+
+/// Speaks a tone of a quarter of a second for each word at speed 1, and remembers what it was asked.
+#[derive(Default)]
+struct Speaker {
+    asked: Mutex<Vec<(String, f64)>>,
+    fails: AtomicBool,
+}
+
+impl VoiceProvider for Speaker {
+    fn name(&self) -> &str {
+        "speaker"
+    }
+    fn model(&self, _: &VoiceRequest, _: &str) -> String {
+        "one".into()
+    }
+    fn generate(
+        &self,
+        request: &VoiceRequest,
+        _: &Context,
+    ) -> Result<vignette_templates::generate::Voice, GenerateError> {
+        self.asked.lock().unwrap().push((request.say.clone(), request.speed));
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(GenerateError::Provider { provider: "speaker".into(), reason: "is hoarse".into() });
+        }
+        let words: Vec<&str> = request.say.split(' ').collect();
+        let length = 0.25 / request.speed;
+        let at = |index: usize| Time::from_samples((length * index as f64 * 16_000.0) as u64, 16_000);
+        let words: Vec<_> = words
+            .iter()
+            .enumerate()
+            .map(|(index, word)| SpokenWord { text: (*word).into(), start: at(index), end: at(index + 1) })
+            .collect();
+        let duration = at(words.len());
+        let audio = wav((0..duration.to_samples(16_000)).map(|n| (n as f64 * 0.3).sin()));
+        Ok(vignette_templates::generate::Voice { audio, duration, words, phonemes: Vec::new() })
+    }
+}
+
+fn wav(samples: impl Iterator<Item = f64>) -> Blob {
+    let data: Vec<u8> = samples.flat_map(|value| ((value * 9000.0) as i16).to_le_bytes()).collect();
+    let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    bytes.extend(16_000u32.to_le_bytes());
+    bytes.extend(32_000u32.to_le_bytes());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    Blob::new(bytes)
+}
+
+/// Four seconds of a person who takes half a second for each word.
+fn recorded(name: &str, optional: bool) -> Request {
+    let seconds = |value: f64| Time::from_ticks((value * Time::TICKS_PER_SECOND as f64) as i64);
+    let word = |text: &str, from: f64, to: f64| SpokenWord {
+        text: text.into(),
+        start: seconds(from),
+        end: seconds(to),
+    };
+    let hole = Hole { from: seconds(1.0), to: seconds(1.5), say: name.into(), optional };
+    let recording = Recording {
+        audio: wav((0..64_000).map(|n| (n as f64 * 0.05).sin() * 0.5)),
+        holes: vec![hole],
+        words: vec![word("Hello there,", 0.0, 1.0), word("and welcome to all", 1.5, 3.5)],
+    };
+    let kind = RequestKind::Voice(VoiceRequest {
+        say: name.into(),
+        recording: Some(recording),
+        ..VoiceRequest::default()
+    });
+    asked("narration", "en", name.len() as u64, kind)
+}
+
+#[test]
+fn a_recording_is_spoken_at_its_own_pace_and_remembered() {
+    let speaker = Arc::new(Speaker::default());
+    let engine = Engine::new(Options::default()).with_voice(vec![speaker.clone()]);
+    let made = engine.generate_one(&recorded("Maria", false)).unwrap();
+    let GeneratedValue::Voice(voice) = &made.value else { panic!("no voice") };
+    let words: Vec<&str> = voice.words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(words, ["Hello", "there,", "Maria", "and", "welcome", "to", "all"]);
+    assert_eq!(made.provenance.model, "one, in a recording");
+    // The person is half as fast, which is more than a voice is slowed down.
+    let said = |index: usize| speaker.asked.lock().unwrap().get(index).cloned();
+    assert_eq!(said(0), Some(("Hello there, and welcome to all".into(), 1.0)));
+    assert_eq!(said(1), Some(("Maria".into(), 0.7)));
+    // Another viewer costs her name alone, the same viewer nothing.
+    engine.generate_one(&recorded("Jo", false)).unwrap();
+    assert_eq!((said(2), said(3)), (Some(("Jo".into(), 0.7)), None));
+    let again = engine.generate_one(&recorded("Maria", false)).unwrap();
+    let GeneratedValue::Voice(again) = &again.value else { panic!("no voice") };
+    assert_eq!((again.audio.digest(), said(3)), (voice.audio.digest(), None));
+    // Whoever may not be told the words is told nothing of the pace either.
+    assert_eq!(engine.explain(&recorded("Maria", false))[0].words, "Hello there, and welcome to all Maria");
+    // An empty hole asks nobody.
+    let closed = engine.generate_one(&recorded(" ", false)).unwrap();
+    assert_eq!((closed.provenance.provider.as_str(), closed.provenance.fallback), ("recording", None));
+    assert_eq!(said(3), None);
+}
+
+#[test]
+fn a_recording_that_nobody_can_complete_is_closed_where_that_is_allowed() {
+    let speaker = Arc::new(Speaker::default());
+    speaker.fails.store(true, Ordering::SeqCst);
+    let engine = Engine::new(Options::default()).with_voice(vec![speaker.clone()]);
+    assert!(engine.generate_one(&recorded("Maria", false)).unwrap_err().to_string().contains("is hoarse"));
+    let made = engine.generate_one(&recorded("Maria", true)).unwrap();
+    let why = made.provenance.fallback.unwrap();
+    assert!(why.contains("closed") && why.contains("is hoarse") && !why.contains("Maria"), "{why}");
+    // What failed in passing is asked again.
+    speaker.fails.store(false, Ordering::SeqCst);
+    assert_eq!(engine.generate_one(&recorded("Maria", true)).unwrap().provenance.fallback, None);
+    // Nobody speaks at all.
+    let off = engine.without(Kind::Voice);
+    assert!(off.generate_one(&recorded("Maria", false)).is_err());
+    assert!(
+        off.generate_one(&recorded("Maria", true))
+            .unwrap()
+            .provenance
+            .fallback
+            .unwrap()
+            .contains("switched off")
+    );
+}
+
+#[test]
+fn an_audience_has_a_lexicon_of_its_own() {
+    /// Remembers the lexicon it was asked with.
+    #[derive(Default)]
+    struct Listener(Mutex<Vec<Vec<(String, String)>>>);
+    impl VoiceProvider for Listener {
+        fn name(&self) -> &str {
+            "listener"
+        }
+        fn model(&self, _: &VoiceRequest, _: &str) -> String {
+            "one".into()
+        }
+        fn generate(
+            &self,
+            request: &VoiceRequest,
+            _: &Context,
+        ) -> Result<vignette_templates::generate::Voice, GenerateError> {
+            self.0.lock().unwrap().push(request.lexicon.clone().into_iter().collect());
+            Err(GenerateError::Rejected { provider: "listener".into(), reason: "only listens".into() })
+        }
+    }
+    let listener = Arc::new(Listener::default());
+    let pair = |word: &str, say: &str| (word.to_owned(), say.to_owned());
+    let engine = Engine::new(Options::default()).with_voice(vec![listener.clone()]).with_lexicon([
+        pair("Siobhán", "shi-VAWN"),
+        pair("Nguyen", "nuh-WIN"),
+        pair("Jo", "YOH"),
+    ]);
+    for (say, own, expected) in [
+        ("Hello SIOBHÁN, you.", vec![], vec![pair("siobhán", "shi-VAWN")]),
+        (
+            "Nguyen's, and Siobhán-Marie's",
+            vec![],
+            vec![pair("nguyen", "nuh-WIN"), pair("siobhán", "shi-VAWN")],
+        ),
+        ("Hello Siobhán", vec![pair("Siobhán", "SHEE-vawn")], vec![pair("Siobhán", "SHEE-vawn")]),
+        ("John and Joan", vec![], vec![]),
+    ] {
+        let voice =
+            VoiceRequest { say: say.into(), lexicon: own.into_iter().collect(), ..VoiceRequest::default() };
+        let _ = engine.generate_one(&asked("n", "en", 1, RequestKind::Voice(voice)));
+        assert_eq!(listener.0.lock().unwrap().pop(), Some(expected), "{say}");
+    }
 }

@@ -141,7 +141,7 @@ impl TextProvider for Chat {
         let (body, read, written) = self.body(request, context);
         let price = self.options.price;
         let most = Cost { tokens: read + written, micros: price.of(read, written), ..Cost::default() };
-        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first_byte: None };
         self.client
             .post("/chat/completions", &body, most, &expected, context, |bytes| {
                 let answer: Completion = serde_json::from_slice(bytes)

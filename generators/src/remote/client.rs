@@ -1,7 +1,8 @@
 //! One request after another to one server: bounded, retried, paid for.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::io::{ErrorKind, Read};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -31,6 +32,8 @@ pub(crate) struct ClientOptions {
     pub url: String,
     /// The secret that is sent with each request.
     pub key: Option<String>,
+    /// The header that holds it alone; `None` sends it as a bearer's token.
+    pub key_header: Option<String>,
     /// How long one call may take, retries included.
     pub deadline: Duration,
     /// How often a call that failed is tried again.
@@ -42,7 +45,7 @@ pub(crate) struct ClientOptions {
 
 /// A server.
 pub(crate) struct Client {
-    options: ClientOptions,
+    options: Arc<ClientOptions>,
     agent: Agent,
     pub gate: Gate,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Expected {
     pub types: &'static [&'static str],
     /// The longest answer in bytes.
     pub max_bytes: u64,
+    /// How long the first byte of a streamed answer may take. Once it is there the call is not tried again.
+    pub first_byte: Option<Duration>,
 }
 
 pub(crate) const JSON: &[&str] = &["application/json"];
@@ -110,7 +115,7 @@ impl Client {
             config = config.proxy(None);
         }
         let gate = Gate::new(&options.provider, options.limits.clone());
-        Client { agent: config.build().into(), gate, options }
+        Client { agent: config.build().into(), gate, options: Arc::new(options) }
     }
 
     pub(crate) fn provider(&self) -> &str {
@@ -190,46 +195,38 @@ impl Client {
         let bytes =
             serde_json::to_vec(body).map_err(|_| Fault::again("the request cannot be written as JSON"))?;
         let url = format!("{}{path}", self.options.url);
-        let mut request = self
-            .agent
-            .post(&url)
-            .config()
-            .timeout_global(Some(left))
-            .build()
-            .header("content-type", "application/json");
-        if let Some(key) = &self.options.key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        let mut response = request.send(&bytes[..]).map_err(|error| Fault::of(&error))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(refusal(status, &mut response));
-        }
-        let found = response.headers().get("content-type").and_then(|value| value.to_str().ok());
-        let found =
-            found.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let fits = |wanted: &str| found == wanted || (wanted.ends_with('/') && found.starts_with(wanted));
-        if !expected.types.iter().any(|wanted| fits(wanted)) {
-            let wanted = expected.types.join(" or ");
-            let found: String = found.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
-            return Err(Fault::answer(format!("it is of type {found:?}, and {wanted} is expected")));
-        }
-        let too_long =
-            || Fault::answer(format!("it is longer than the {} bytes that are read", expected.max_bytes));
-        let stated =
-            response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
-        if stated.is_some_and(|stated: u64| stated > expected.max_bytes) {
-            return Err(too_long());
-        }
-        match response.body_mut().with_config().limit(expected.max_bytes).read_to_vec() {
-            Ok(bytes) if stated.is_some_and(|stated| stated != bytes.len() as u64) => {
-                Err(Fault::again("its answer ends in the middle"))
+        let call = Call {
+            agent: self.agent.clone(),
+            options: Arc::clone(&self.options),
+            types: expected.types,
+            max_bytes: expected.max_bytes,
+        };
+        let Some(first_byte) = expected.first_byte else {
+            return call.fetch(&url, &bytes, left, &mut || ());
+        };
+        // Nothing can be told of a body while it is read, so it is read beside. It ends at the deadline, whoever waits for it.
+        let started = Instant::now();
+        let (sender, events) = mpsc::channel();
+        let first = sender.clone();
+        std::thread::Builder::new()
+            .name(format!("stream {}", self.options.provider))
+            .spawn(move || {
+                let done = call.fetch(&url, &bytes, left, &mut || drop(first.send(Event::Begun)));
+                let _ = sender.send(Event::Done(done));
+            })
+            .map_err(|_| Fault::again("a thread cannot be started"))?;
+        match events.recv_timeout(first_byte.min(left)) {
+            Ok(Event::Done(done)) => return done,
+            Ok(Event::Begun) => {}
+            Err(_) if first_byte >= left => return Err(Fault::late()),
+            Err(_) => {
+                let message = format!("it sent nothing within {} ms", first_byte.as_millis());
+                return Err(Fault::again(&message));
             }
-            Ok(bytes) => Ok(bytes),
-            Err(ureq::Error::BodyExceedsLimit(_)) => Err(too_long()),
-            Err(ureq::Error::Timeout(_)) => Err(Fault::late()),
-            Err(ureq::Error::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Err(Fault::late()),
-            Err(_) => Err(Fault::again("its answer ends in the middle")),
+        }
+        match events.recv_timeout(left.saturating_sub(started.elapsed())) {
+            Ok(Event::Done(done)) => done.map_err(|fault| Fault { again: false, ..fault }),
+            _ => Err(Fault::late()),
         }
     }
 
@@ -249,6 +246,96 @@ impl Client {
                 };
                 GenerateError::Provider { provider, reason: format!("{reason}{tries}{late}") }
             }
+        }
+    }
+}
+
+/// What is told of an answer while it is read.
+enum Event {
+    /// Its first byte is there.
+    Begun,
+    Done(Result<Vec<u8>, Fault>),
+}
+
+/// One request, with all that it takes.
+struct Call {
+    agent: Agent,
+    options: Arc<ClientOptions>,
+    types: &'static [&'static str],
+    max_bytes: u64,
+}
+
+impl Call {
+    /// The answer's body; `begun` is called when its first byte is there.
+    fn fetch(
+        &self,
+        url: &str,
+        body: &[u8],
+        left: Duration,
+        begun: &mut dyn FnMut(),
+    ) -> Result<Vec<u8>, Fault> {
+        let mut request = self
+            .agent
+            .post(url)
+            .config()
+            .timeout_global(Some(left))
+            .build()
+            .header("content-type", "application/json");
+        if let Some(key) = &self.options.key {
+            request = match &self.options.key_header {
+                Some(name) => request.header(name, key),
+                None => request.header("authorization", format!("Bearer {key}")),
+            };
+        }
+        let mut response = request.send(body).map_err(|error| Fault::of(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refusal(status, &mut response));
+        }
+        let found = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let found =
+            found.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let fits = |wanted: &str| found == wanted || (wanted.ends_with('/') && found.starts_with(wanted));
+        if !self.types.iter().any(|wanted| fits(wanted)) {
+            let wanted = self.types.join(" or ");
+            let found: String = found.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+            return Err(Fault::answer(format!("it is of type {found:?}, and {wanted} is expected")));
+        }
+        let too_long =
+            || Fault::answer(format!("it is longer than the {} bytes that are read", self.max_bytes));
+        let stated =
+            response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+        if stated.is_some_and(|stated: u64| stated > self.max_bytes) {
+            return Err(too_long());
+        }
+        let mut reader = response.body_mut().as_reader();
+        let mut bytes = Vec::new();
+        let mut block = [0; 16 << 10];
+        loop {
+            match reader.read(&mut block) {
+                Ok(0) => break,
+                Ok(count) => {
+                    if bytes.is_empty() {
+                        begun();
+                    }
+                    if (bytes.len() + count) as u64 > self.max_bytes {
+                        return Err(too_long());
+                    }
+                    bytes.extend_from_slice(&block[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut => return Err(Fault::late()),
+                Err(error) => {
+                    return Err(match ureq::Error::from(error) {
+                        ureq::Error::Timeout(_) => Fault::late(),
+                        _ => Fault::again("its answer ends in the middle"),
+                    });
+                }
+            }
+        }
+        match stated.is_some_and(|stated| stated != bytes.len() as u64) {
+            true => Err(Fault::again("its answer ends in the middle")),
+            false => Ok(bytes),
         }
     }
 }
@@ -283,7 +370,6 @@ impl Fault {
     }
 
     fn of(error: &ureq::Error) -> Self {
-        use std::io::ErrorKind;
         let refused = |reason: &str| Fault {
             end: End::Refused(reason.to_owned()),
             again: true,

@@ -84,7 +84,7 @@ impl ImageProvider for Pictures {
             fields.extend(self.options.extra.clone());
         }
         let cost = Cost { micros: self.options.price.ceil() as u64, ..Cost::default() };
-        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first_byte: None };
         self.client
             .post("/images/generations", &body, cost, &expected, context, |bytes| {
                 let answer: Drawn = serde_json::from_slice(bytes)

@@ -85,12 +85,12 @@ impl VoiceProvider for Speech {
         let money = self.options.price_request + self.options.price_million * characters as f64 / 1e6;
         let cost = Cost { characters, micros: money.ceil() as u64, ..Cost::default() };
         let types: &'static [&'static str] = &["audio/", "application/octet-stream"];
-        let expected = Expected { types, max_bytes: MAX_ANSWER };
+        let expected = Expected { types, max_bytes: MAX_ANSWER, first_byte: None };
         let raw = self.options.raw.then_some(RAW_RATE);
         self.client
             .post("/audio/speech", &body, cost, &expected, context, |bytes| {
                 // The characters were spoken and count, whatever the sound is.
-                Ok((from_outside(bytes, raw, request, self.name()), cost, String::new()))
+                Ok((from_outside(bytes, raw, &[], request, self.name()), cost, String::new()))
             })
             .and_then(|answer| {
                 Ok(Answer {

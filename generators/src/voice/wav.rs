@@ -1,4 +1,4 @@
-//! RIFF WAVE files of 16-bit PCM, as speech programs write them.
+//! RIFF WAVE files of PCM, as speech programs write them and as people record them; written is 16-bit PCM.
 
 /// Mono sound.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,9 +8,45 @@ pub(super) struct Sound {
     pub(super) samples: Vec<i16>,
 }
 
-/// The format tags of PCM: plain, and "see the sub-format", which for 16 bit is PCM in practice.
+/// The format tags of integer and of floating-point PCM, and of a format that names one of them in its sub-format (Microsoft,
+/// "Multiple channel audio data and WAVE files", 2001).
 const PCM: u16 = 1;
+const FLOAT: u16 = 3;
 const EXTENSIBLE: u16 = 0xFFFE;
+
+/// Bytes of a sample, and how they are read.
+#[derive(Clone, Copy)]
+enum Coding {
+    Int16,
+    Int24,
+    Int32,
+    Float32,
+}
+
+impl Coding {
+    fn bytes(self) -> usize {
+        match self {
+            Coding::Int16 => 2,
+            Coding::Int24 => 3,
+            Coding::Int32 | Coding::Float32 => 4,
+        }
+    }
+
+    /// A sample of this many bytes as one of 16 bits.
+    fn read(self, bytes: &[u8]) -> i32 {
+        match (self, bytes) {
+            (Coding::Int16, [low, high]) => i32::from(i16::from_le_bytes([*low, *high])),
+            // What is below 16 bits lies below the noise of any room.
+            (Coding::Int24, [_, low, high]) | (Coding::Int32, [_, _, low, high]) => {
+                i32::from(i16::from_le_bytes([*low, *high]))
+            }
+            (Coding::Float32, [a, b, c, d]) => {
+                (f32::from_le_bytes([*a, *b, *c, *d]) * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i32
+            }
+            _ => 0,
+        }
+    }
+}
 
 impl Sound {
     /// Reads a file; several channels are mixed to one. A data chunk that claims more than there is (programs that
@@ -31,32 +67,36 @@ impl Sound {
                 b"fmt " => {
                     let (tag, channels) = (u16_at(chunk, 0), u16_at(chunk, 2));
                     let (rate, bits) = (u32_at(chunk, 4), u16_at(chunk, 14));
-                    match (tag, channels, rate, bits) {
-                        (
-                            Some(PCM | EXTENSIBLE),
-                            Some(channels @ 1..=8),
-                            Some(rate @ 8_000..=192_000),
-                            Some(16),
-                        ) => {
-                            format = Some((usize::from(channels), rate));
+                    let tag = match tag {
+                        Some(EXTENSIBLE) => u16_at(chunk, 24).or(Some(PCM)),
+                        tag => tag,
+                    };
+                    let coding = match (tag, bits) {
+                        (Some(PCM), Some(16)) => Some(Coding::Int16),
+                        (Some(PCM), Some(24)) => Some(Coding::Int24),
+                        (Some(PCM), Some(32)) => Some(Coding::Int32),
+                        (Some(FLOAT), Some(32)) => Some(Coding::Float32),
+                        _ => None,
+                    };
+                    match (coding, channels, rate) {
+                        (Some(coding), Some(channels @ 1..=8), Some(rate @ 8_000..=192_000)) => {
+                            format = Some((coding, usize::from(channels), rate));
                         }
                         _ => {
                             return Err(format!(
-                                "it is not 16-bit PCM at 8 to 192 kHz \
+                                "it is not PCM of 16, 24 or 32 bits at 8 to 192 kHz \
                                  (format {tag:?}, channels {channels:?}, rate {rate:?}, bits {bits:?})"
                             ));
                         }
                     }
                 }
                 b"data" => {
-                    let (channels, rate) = format.ok_or("its data come before its format")?;
+                    let (coding, channels, rate) = format.ok_or("its data come before its format")?;
                     let samples = chunk
-                        .chunks_exact(2 * channels)
+                        .chunks_exact(coding.bytes() * channels)
                         .map(|frame| {
-                            let sum: i32 = frame
-                                .chunks_exact(2)
-                                .map(|sample| i32::from(i16::from_le_bytes([sample[0], sample[1]])))
-                                .sum();
+                            let sum: i32 =
+                                frame.chunks_exact(coding.bytes()).map(|bytes| coding.read(bytes)).sum();
                             // The mean of up to eight 16-bit values is one again.
                             (sum / channels as i32) as i16
                         })

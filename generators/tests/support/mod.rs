@@ -33,6 +33,8 @@ pub enum Reply {
     Endless(&'static str, usize),
     /// An answer of which a byte comes every 100 ms.
     Trickle(Vec<u8>),
+    /// An answer in chunks (RFC 9112, 7.1), each after so many milliseconds; unless it is whole, it ends without its last one.
+    Chunks { kind: &'static str, chunks: Vec<(u64, Vec<u8>)>, whole: bool },
     /// Nothing, until the caller has gone or the server is.
     Silence,
     /// The connection is closed at once.
@@ -176,6 +178,20 @@ fn serve(
                 std::thread::sleep(Duration::from_millis(100));
             }
             Ok(())
+        }
+        Reply::Chunks { kind, chunks, whole } => {
+            let headers = [("content-type", kind.to_owned()), ("transfer-encoding", "chunked".to_owned())];
+            out.write_all(head(200, &headers, None).as_bytes())?;
+            for (wait, chunk) in chunks {
+                let until = Instant::now() + Duration::from_millis(wait);
+                while Instant::now() < until && !ended.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                out.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
+                out.write_all(&chunk)?;
+                out.write_all(b"\r\n")?;
+            }
+            if whole { out.write_all(b"0\r\n\r\n") } else { Ok(()) }
         }
         Reply::Silence => {
             while !ended.load(Ordering::SeqCst) {

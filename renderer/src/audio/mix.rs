@@ -5,23 +5,22 @@ use std::sync::Arc;
 
 use vignette_templates::blob::Digest;
 use vignette_templates::time::Time;
-use vignette_templates::video::{AudioClip, AudioRole, Video};
+use vignette_templates::video::{AudioClip, AudioRole, Duck, Mastering, Video};
 
 use super::limit::limit;
 use super::loudness::integrated_loudness;
 use super::{Pcm, SAMPLE_RATE};
 
-/// Speech is brought to this loudness before its own gain, in LUFS: what platforms play at.
-const VOICE_LOUDNESS: f64 = -16.0;
 /// The most that speech is turned up or down for it, in dB.
 const MOST_CORRECTION: f64 = 20.0;
-/// No sample of the programme exceeds this: -1 dBFS, so that coding does not clip.
-const CEILING: f32 = 0.891_250_9;
+/// The most that the whole programme is turned up or down to its loudness, in dB.
+const MOST_MASTERING: f64 = 30.0;
+/// The programme's loudness is right within this, in LU. Limiting peaks makes it softer, which takes some tries to make up for.
+const NEAR: f64 = 0.1;
+const TRIES: usize = 4;
 /// Frames per step of the ducking envelope: 1 ms.
 const STEP: usize = SAMPLE_RATE as usize / 1000;
-/// In steps: how long others take to go down, how long to come back, how long a pause in speech keeps them down.
-const ATTACK: usize = 50;
-const RELEASE: usize = 400;
+/// How long a pause in speech keeps others down, in steps.
 const HOLD: usize = 300;
 /// Speech sounds when its level over 10 ms is above this: -45 dBFS.
 const SPEECH: f32 = 0.005_6;
@@ -29,7 +28,7 @@ const SPEECH: f32 = 0.005_6;
 /// Everything that is heard, from the first frame of the video to its last: 48 kHz, stereo, interleaved.
 ///
 /// # Guarantees
-/// Exactly as long as the video, rounded to a sample; no sample is outside -0.892 to 0.892.
+/// Exactly as long as the video, rounded to a sample; no true peak is above that of its mastering.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Programme {
     /// Left and right in turn.
@@ -52,18 +51,72 @@ pub fn mix(video: &Video, sounds: &BTreeMap<Digest, Arc<Pcm>>) -> Programme {
         let clips = video.audio.iter().filter(move |clip| clip.role == role);
         clips.filter_map(|clip| Some((clip, sounds.get(&clip.asset)?)))
     };
-    for (clip, pcm) in with_sound(AudioRole::Voice) {
-        let placed = Placed::new(clip, pcm, total);
-        let correction = integrated_loudness(placed.heard(pcm))
-            .map_or(0.0, |loudness| (VOICE_LOUDNESS - loudness).clamp(-MOST_CORRECTION, MOST_CORRECTION));
-        placed.add(clip, pcm, correction as f32, None, &mut samples);
+    let Mastering { loudness, true_peak } = video.mastering;
+    let speech = f64::from(loudness.unwrap_or(Mastering::SPEECH));
+    let speak = |under: Option<Digest>, samples: &mut [f32]| {
+        for (clip, pcm) in with_sound(AudioRole::Voice) {
+            if under.is_some_and(|under| under != clip.asset) {
+                continue;
+            }
+            let placed = Placed::new(clip, pcm, total);
+            let correction = integrated_loudness(placed.heard(pcm))
+                .map_or(0.0, |loudness| (speech - loudness).clamp(-MOST_CORRECTION, MOST_CORRECTION));
+            placed.add(clip, pcm, correction as f32, None, samples);
+        }
+    };
+    speak(None, &mut samples);
+    let mut envelopes: Vec<(Duck, Vec<f32>)> = Vec::new();
+    let ducks = with_sound(AudioRole::Sound).filter_map(|(clip, _)| clip.duck);
+    for duck in ducks.filter(|duck| duck.by_db > 0.0) {
+        if envelopes.iter().any(|(known, _)| same_envelope(known, &duck)) {
+            continue;
+        }
+        let envelope = match duck.under {
+            None => ducking(&samples, &duck),
+            under => {
+                let mut voice = vec![0.0f32; total * 2];
+                speak(under, &mut voice);
+                ducking(&voice, &duck)
+            }
+        };
+        envelopes.push((duck, envelope));
     }
-    let ducking = with_sound(AudioRole::Sound).any(|(clip, _)| clip.duck_db > 0.0).then(|| ducking(&samples));
     for (clip, pcm) in with_sound(AudioRole::Sound) {
-        Placed::new(clip, pcm, total).add(clip, pcm, 0.0, ducking.as_deref(), &mut samples);
+        let ducking = clip.duck.and_then(|duck| {
+            let known = envelopes.iter().find(|(known, _)| same_envelope(known, &duck))?;
+            Some((duck.by_db, known.1.as_slice()))
+        });
+        Placed::new(clip, pcm, total).add(clip, pcm, 0.0, ducking, &mut samples);
     }
-    limit(&mut samples, CEILING);
+    let ceiling = from_db(true_peak.clamp(-60.0, 0.0));
+    match loudness {
+        None => limit(&mut samples, ceiling),
+        Some(loudness) => samples = mastered(samples, f64::from(loudness), ceiling),
+    }
     Programme { samples }
+}
+
+/// The whole brought to a loudness, its peaks limited.
+fn mastered(samples: Vec<f32>, loudness: f64, ceiling: f32) -> Vec<f32> {
+    let Some(own) = integrated_loudness(&samples) else { return samples };
+    let mut gain = (loudness - own).clamp(-MOST_MASTERING, MOST_MASTERING);
+    let mut mastered = Vec::new();
+    for _ in 0..TRIES {
+        let factor = from_db(gain as f32);
+        mastered = samples.iter().map(|sample| sample * factor).collect();
+        limit(&mut mastered, ceiling);
+        let missing = integrated_loudness(&mastered).map_or(0.0, |reached| loudness - reached);
+        if missing.abs() <= NEAR {
+            break;
+        }
+        gain = (gain + missing).clamp(-MOST_MASTERING, MOST_MASTERING);
+    }
+    mastered
+}
+
+/// Whether two sounds go down and come back at the same times, by however much.
+fn same_envelope(one: &Duck, other: &Duck) -> bool {
+    (one.under, one.attack, one.release) == (other.under, other.attack, other.release)
 }
 
 /// Where a clip lies, in frames.
@@ -111,7 +164,7 @@ impl Placed {
         clip: &AudioClip,
         pcm: &Pcm,
         correction_db: f32,
-        ducking: Option<&[f32]>,
+        ducking: Option<(f32, &[f32])>,
         samples: &mut [f32],
     ) {
         if self.length == 0 {
@@ -119,7 +172,6 @@ impl Placed {
         }
         let finite = |value: f32| if value.is_finite() { value } else { 0.0 };
         let gain = from_db((finite(clip.gain_db) + correction_db).clamp(-120.0, 40.0));
-        let duck_db = finite(clip.duck_db).clamp(0.0, 120.0);
         let fade_in = clip.fade_in.to_samples(SAMPLE_RATE).max(0) as usize;
         let fade_out = clip.fade_out.to_samples(SAMPLE_RATE).max(0) as usize;
         let whole = self.lost + self.length;
@@ -136,7 +188,8 @@ impl Placed {
             if whole - at <= fade_out {
                 level *= raised_cosine(((whole - at) as f32 - 0.5) / fade_out as f32);
             }
-            if let Some(envelope) = ducking.filter(|_| duck_db > 0.0) {
+            if let Some((duck_db, envelope)) = ducking {
+                let duck_db = finite(duck_db).clamp(0.0, 120.0);
                 let step = (self.start + n) / STEP;
                 // The envelope moves so little in a step that its gain is taken once, and on the way between two steps.
                 let part = ((self.start + n) % STEP) as f32 / STEP as f32;
@@ -172,7 +225,9 @@ fn smooth(amount: f32) -> f32 {
 
 /// How far other sounds are turned down for the speech in `voice`, 0 to 1, for each millisecond. It begins before speech does,
 /// so that no first syllable is drowned, and stays through short pauses.
-fn ducking(voice: &[f32]) -> Vec<f32> {
+fn ducking(voice: &[f32], duck: &Duck) -> Vec<f32> {
+    let in_steps = |time: Time| (time.to_samples(SAMPLE_RATE).max(0) as usize / STEP).max(1);
+    let (attack, release) = (in_steps(duck.attack), in_steps(duck.release));
     let steps = voice.len().div_ceil(2 * STEP);
     let energy: Vec<f32> = voice
         .chunks(2 * STEP)
@@ -191,7 +246,7 @@ fn ducking(voice: &[f32]) -> Vec<f32> {
     let mut until = 0;
     for (step, speaks) in speaks.iter().enumerate() {
         if *speaks {
-            let from = step.saturating_sub(ATTACK).max(until);
+            let from = step.saturating_sub(attack).max(until);
             until = (step + HOLD).min(steps);
             if from < until {
                 wanted[from..until].fill(true);
@@ -203,8 +258,8 @@ fn ducking(voice: &[f32]) -> Vec<f32> {
         .into_iter()
         .map(|wanted| {
             amount = match wanted {
-                true => (amount + 1.0 / ATTACK as f32).min(1.0),
-                false => (amount - 1.0 / RELEASE as f32).max(0.0),
+                true => (amount + 1.0 / attack as f32).min(1.0),
+                false => (amount - 1.0 / release as f32).max(0.0),
             };
             amount
         })
@@ -230,8 +285,13 @@ mod tests {
             gain_db: 0.0,
             fade_in: Time::ZERO,
             fade_out: Time::ZERO,
-            duck_db: 0.0,
+            duck: None,
         }
+    }
+
+    fn duck(under: Option<Digest>, by_db: f32) -> Duck {
+        let milliseconds = |count: i64| Time::from_ticks(Time::TICKS_PER_SECOND / 1000 * count);
+        Duck { under, by_db, attack: milliseconds(50), release: milliseconds(400) }
     }
 
     fn video(seconds: u32, audio: Vec<AudioClip>) -> Video {
@@ -250,6 +310,7 @@ mod tests {
             }],
             audio,
             captions: Vec::new(),
+            mastering: Default::default(),
             assets: BTreeMap::new(),
             generated: BTreeMap::new(),
         }
@@ -326,7 +387,7 @@ mod tests {
         let sounds =
             BTreeMap::from([(voice, Arc::new(tone(0.02, 48_000))), (music, Arc::new(tone(0.1, 48_000)))]);
         let spoken = AudioClip { start: Time::from_seconds(2), ..clip(voice, AudioRole::Voice) };
-        let under = AudioClip { repeat: true, duck_db: 12.0, ..clip(music, AudioRole::Sound) };
+        let under = AudioClip { repeat: true, duck: Some(duck(None, 12.0)), ..clip(music, AudioRole::Sound) };
 
         let alone = mix(&video(6, vec![spoken.clone()]), &sounds);
         let loudness = integrated_loudness(part(&alone, 2000, 3000)).unwrap_or(f64::NAN);
@@ -354,5 +415,70 @@ mod tests {
         let loud = mix(&video(2, vec![AudioClip { gain_db: 40.0, ..under }]), &sounds);
         let most = loud.samples.iter().fold(0.0f32, |most, value| most.max(value.abs()));
         assert!(most <= 0.8913 && most > 0.8, "{most}");
+    }
+
+    #[test]
+    fn a_sound_ducks_under_its_own_voice_at_its_own_pace() {
+        let (one, other, music) = (Digest::of(b"one"), Digest::of(b"other"), Digest::of(b"music"));
+        let sounds = BTreeMap::from([
+            (one, Arc::new(tone(0.02, 48_000))),
+            (other, Arc::new(tone(0.03, 48_000))),
+            (music, Arc::new(tone(0.1, 48_000))),
+        ]);
+        let voice =
+            |name, start| AudioClip { start: Time::from_seconds(start), ..clip(name, AudioRole::Voice) };
+        let voices = vec![voice(one, 2), voice(other, 6)];
+        let alone = mix(&video(10, voices.clone()), &sounds);
+        let level = |duck: Duck| {
+            let under = AudioClip { repeat: true, duck: Some(duck), ..clip(music, AudioRole::Sound) };
+            let both = mix(&video(10, [voices.clone(), vec![under]].concat()), &sounds);
+            let rest = both.samples.iter().zip(&alone.samples).map(|(both, voice)| both - voice);
+            let rest = Programme { samples: rest.collect() };
+            move |from: usize, to: usize| rms(part(&rest, from, to))
+        };
+        let under_one = level(duck(Some(one), 12.0));
+        let (free, first, second) = (under_one(200, 1200), under_one(2100, 2900), under_one(6100, 6900));
+        assert!(first < free * 0.3 && (second / free - 1.0).abs() < 0.02, "{free} {first} {second}");
+        let under_any = level(duck(None, 12.0));
+        assert!(under_any(2100, 2900) < free * 0.3 && under_any(6100, 6900) < free * 0.3);
+        // A slow way down begins earlier, a slow way back takes longer.
+        let slow =
+            Duck { attack: Time::from_seconds(1), release: Time::from_seconds(2), ..duck(Some(one), 12.0) };
+        let slow = level(slow);
+        assert!(slow(1450, 1550) < free * 0.9 && under_one(1450, 1550) > free * 0.98);
+        assert!(slow(2000, 2010) < free * 0.3, "it is down when speech begins");
+        assert!(slow(4000, 4100) < free * 0.95 && under_one(4000, 4100) > free * 0.98);
+    }
+
+    #[test]
+    fn the_whole_has_the_loudness_that_is_asked_for() {
+        let (voice, music) = (Digest::of(b"voice"), Digest::of(b"music"));
+        let sounds =
+            BTreeMap::from([(voice, Arc::new(tone(0.02, 96_000))), (music, Arc::new(tone(0.1, 48_000)))]);
+        for (name, loudness, true_peak) in [
+            ("soft", -23.0, -1.0),
+            ("usual", -16.0, -1.0),
+            ("loud", -9.0, -2.0),
+            ("beyond what peaks allow", -5.0, -6.0),
+        ] {
+            let clips = vec![
+                AudioClip { start: Time::from_seconds(2), ..clip(voice, AudioRole::Voice) },
+                AudioClip { repeat: true, gain_db: -6.0, ..clip(music, AudioRole::Sound) },
+            ];
+            let mastering = Mastering { loudness: Some(loudness), true_peak };
+            let whole = mix(&Video { mastering, ..video(6, clips) }, &sounds);
+            let own = integrated_loudness(&whole.samples).unwrap_or(f64::NAN);
+            let peak = 20.0 * crate::audio::limit::true_peak(&whole.samples).log10();
+            assert!(peak <= true_peak + 0.01, "{name}: {peak} dBTP");
+            if name.starts_with("beyond") {
+                assert!(own < f64::from(loudness), "{name}: {own} LUFS");
+            } else {
+                assert!((own - f64::from(loudness)).abs() < 0.2, "{name}: {own} LUFS");
+            }
+        }
+        // Silence stays silence.
+        let quiet =
+            Video { mastering: Mastering { loudness: Some(-16.0), true_peak: -1.0 }, ..video(1, Vec::new()) };
+        assert!(mix(&quiet, &sounds).samples.iter().all(|sample| *sample == 0.0));
     }
 }

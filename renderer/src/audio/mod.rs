@@ -132,7 +132,7 @@ mod tests {
             gain_db: 0.0,
             fade_in: Time::ZERO,
             fade_out: Time::ZERO,
-            duck_db: 0.0,
+            duck: None,
         };
         let seconds = Time::from_seconds;
         let least = Time::from_ticks(Time::TICKS_PER_SECOND / 10);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::time::{FrameRange, FrameRate, Time};
 use vignette_templates::video::{
-    AudioClip, Canvas, Color, Keyframe, Layer, LayerKind, Passage, Placement, Scene, Shadow, Track,
-    Transition, Video,
+    AudioClip, Canvas, Color, Keyframe, Layer, LayerKind, Mastering, Passage, Placement, Scene, Shadow,
+    Track, Transition, Video,
 };
 
 use super::{ENGINE_VERSION, shows_personally};
@@ -272,19 +272,23 @@ fn has_video(layer: &Layer) -> bool {
 }
 
 /// Changes whenever the same clips would give another sound.
-const SOUND_VERSION: u32 = 1;
+const SOUND_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct SoundForm<'a> {
     sound: u32,
     samples: i64,
     clips: &'a [AudioClip],
+    mastering: Mastering,
 }
 
 /// The name of the video's sound, mixed and encoded.
 pub(super) fn sound(video: &Video) -> Digest {
     let samples = video.duration().to_samples(crate::audio::SAMPLE_RATE);
-    name("vignette sound key v1", &SoundForm { sound: SOUND_VERSION, samples, clips: &video.audio })
+    name(
+        "vignette sound key v1",
+        &SoundForm { sound: SOUND_VERSION, samples, clips: &video.audio, mastering: video.mastering },
+    )
 }
 
 /// The digest of `form` as compact JSON, whose fields stand in the order of their types; `context` keeps names of

@@ -29,13 +29,15 @@ impl TextLayout {
         let Some(region) = Region::of(pixmap, canvas, self.glyph_bounds()) else { return };
         if let Some(stroke) = &self.block.stroke
             && stroke.width > 0.0
-            && let Some(mask) = self.mask(canvas, region, stroke.width * scale)
+            && let Some(mask) = self.mask(canvas, region, stroke.width * scale, None)
         {
             composite_solid(pixmap, region, &mask, stroke.color);
         }
         let override_paint = color.map(Paint::Solid);
         let fill = override_paint.as_ref().unwrap_or(&self.block.fill);
-        if let Some(mask) = self.mask(canvas, region, 0.0) {
+        // Glyphs of the part that is marked are drawn by themselves, at the places that they have anyhow.
+        let rest = self.block.marked.map(|_| false);
+        if let Some(mask) = self.mask(canvas, region, 0.0, rest) {
             match fill {
                 Paint::Solid(color) => composite_solid(pixmap, region, &mask, *color),
                 gradient => {
@@ -44,6 +46,11 @@ impl TextLayout {
                     }
                 }
             }
+        }
+        if let Some(marked) = self.block.marked
+            && let Some(mask) = self.mask(canvas, region, 0.0, Some(true))
+        {
+            composite_solid(pixmap, region, &mask, marked.fill);
         }
         let opacity = if let Paint::Solid(color) = fill { color.a } else { 255 };
         self.draw_pictures(pixmap, canvas, opacity);
@@ -91,8 +98,8 @@ impl TextLayout {
         pixmap.fill_path(&path, &paint, FillRule::Winding, canvas.transform(), None);
     }
 
-    /// Coverage of all glyphs together, so that glyphs that overlap do not show through each other.
-    fn mask(&self, canvas: Canvas, region: Region, stroke: f32) -> Option<Mask> {
+    /// Coverage of all glyphs together, or of those that are marked or not, so that glyphs that overlap do not show through each other.
+    fn mask(&self, canvas: Canvas, region: Region, stroke: f32, marked: Option<bool>) -> Option<Mask> {
         let mut mask = Mask::new(region.width, region.height)?;
         let em = self.size_used * canvas.scale;
         for run in self.runs.iter() {
@@ -103,7 +110,8 @@ impl TextLayout {
                 && run.variant.coords.is_empty()
                 && !run.variant.embolden
                 && !run.variant.slant;
-            for glyph in &run.glyphs {
+            for glyph in run.glyphs.iter().filter(|glyph| marked.is_none_or(|marked| glyph.marked == marked))
+            {
                 let at = canvas.place(run, glyph.x, glyph.y);
                 if em > MAX_KEPT_EM {
                     let outline = self.library.glyphs().outline(&run.face, glyph.id, &run.variant.coords);

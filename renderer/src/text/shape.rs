@@ -14,7 +14,7 @@ use parley::{
 use swash::text::{Codepoint, Script};
 use tiny_skia::{Rect, Transform};
 use vignette_templates::blob::Digest;
-use vignette_templates::video::{Align, FontSource, TextBlock, TextFit, VerticalAlign};
+use vignette_templates::video::{Align, FontSource, Marked, TextBlock, TextFit, VerticalAlign};
 
 use super::clean::{clean, first_direction_is_rtl, han_language, is_invisible, is_joined};
 use super::glyphs::{Variant, unite};
@@ -75,6 +75,8 @@ pub(super) struct Glyph {
     pub id: u32,
     pub x: f32,
     pub y: f32,
+    /// It belongs to the part of the text that has a colour of its own.
+    pub marked: bool,
 }
 
 impl TextLayout {
@@ -469,6 +471,7 @@ fn assemble(
     let mut gathered = Gathered {
         library,
         text: &text,
+        marked: block.marked.map_or(0..0, |marked| marked_bytes(&text, marked)),
         runs: Vec::new(),
         missing: Vec::new(),
         seen: BTreeSet::new(),
@@ -536,6 +539,8 @@ pub(super) fn empty() -> Rect {
 struct Gathered<'a> {
     library: &'a FontLibrary,
     text: &'a str,
+    /// The bytes of the text that have a colour of their own.
+    marked: Range<usize>,
     runs: Vec<Run>,
     missing: Vec<char>,
     seen: BTreeSet<char>,
@@ -553,6 +558,7 @@ impl Gathered<'_> {
             for cluster in run.visual_clusters() {
                 let text = self.text.get(cluster.text_range()).unwrap_or("");
                 let invisible = text.chars().all(is_invisible);
+                let marked = self.marked.contains(&cluster.text_range().start);
                 connected |= text.chars().next().is_some_and(is_connected);
                 for glyph in cluster.glyphs() {
                     if glyph.id == 0 && !invisible {
@@ -563,7 +569,12 @@ impl Gathered<'_> {
                         }
                     }
                     if !invisible {
-                        glyphs.push(Glyph { id: glyph.id, x: x + glyph.x * scale, y: glyph.y * scale });
+                        glyphs.push(Glyph {
+                            id: glyph.id,
+                            x: x + glyph.x * scale,
+                            y: glyph.y * scale,
+                            marked,
+                        });
                     }
                     x += glyph.advance * scale;
                 }
@@ -578,6 +589,14 @@ impl Gathered<'_> {
             self.runs.push(Run { face, variant, baseline, connected, glyphs });
         }
     }
+}
+
+/// Where the marked characters stand in the text that is laid out.
+fn marked_bytes(text: &str, marked: Marked) -> Range<usize> {
+    let mut letters = text.char_indices().filter(|(_, c)| !c.is_whitespace()).map(|(at, _)| at);
+    let start = letters.clone().nth(marked.from as usize).unwrap_or(text.len());
+    let end = letters.nth(marked.to as usize).unwrap_or(text.len());
+    start..end.max(start)
 }
 
 /// Whether letters of the character's script touch: those that join, and those that hang from one line.

@@ -30,6 +30,7 @@ fn block(text: &str) -> TextBlock {
         vertical: VerticalAlign::Top,
         fit: TextFit::None,
         pill: None,
+        marked: None,
     }
 }
 

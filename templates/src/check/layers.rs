@@ -87,7 +87,13 @@ fn check_layer(layer: &Layer, renditions: &[&str], faults: &mut Faults) {
             faults.push(fault.hint(format!("`{field}` is for {}", kinds.join(" and "))));
         }
     };
-    misplaced(layer.style.is_some(), "style", &["text"]);
+    misplaced(layer.style.is_some(), "style", &["text", "spoken"]);
+    // When its words come and go is said by the voice.
+    let others = ["text", "image", "video", "rect", "ellipse", "path", "group"];
+    misplaced(layer.r#for.is_some(), "for", &others);
+    misplaced(layer.enter.is_some(), "enter", &others);
+    misplaced(layer.exit.is_some(), "exit", &others);
+    misplaced(layer.keyframes.is_some(), "keyframes", &others);
     misplaced(layer.fit.is_some(), "fit", &["image", "video"]);
     misplaced(layer.focus.is_some(), "focus", &["image", "video"]);
     misplaced(layer.start.is_some(), "start", &["video"]);
@@ -109,7 +115,11 @@ fn check_layer(layer: &Layer, renditions: &[&str], faults: &mut Faults) {
         replaced(change.text.is_some(), "text", &["text"]);
         replaced(change.image.is_some(), "image", &["image"]);
         replaced(change.video.is_some(), "video", &["video"]);
-        replaced(change.style.is_some(), "style", &["text"]);
+        replaced(change.style.is_some(), "style", &["text", "spoken"]);
+        replaced(change.r#for.is_some(), "for", &others);
+        replaced(change.enter.is_some(), "enter", &others);
+        replaced(change.exit.is_some(), "exit", &others);
+        replaced(change.keyframes.is_some(), "keyframes", &others);
         replaced(change.fit.is_some(), "fit", &["image", "video"]);
         replaced(change.focus.is_some(), "focus", &["image", "video"]);
         replaced(change.start.is_some(), "start", &["video"]);

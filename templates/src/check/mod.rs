@@ -319,13 +319,21 @@ impl Checker<'_> {
     fn captions_are_heard(&mut self) {
         let Some(Either::Full(source)) = &self.document.captions else { return };
         let Some(name) = source.from.plain() else { return };
-        let sounds = self.document.audio.as_deref().unwrap_or_default();
-        let heard = sounds.iter().filter_map(|sound| sound.voice.as_ref());
+        let heard = self.document.sounds().iter().filter_map(|sound| sound.voice.as_ref());
         let heard = heard.into_iter().any(|voice| voice.plain().is_none_or(|voice| voice == name));
         let known = self.document.generate.get(&name.0).is_some();
         if known && !heard && !self.partial {
             let fault = Fault::new(&source.from.at, format!("the voice `{}` is not heard", name.0));
             self.faults.push(fault.hint("add it under `audio`, so that its captions have a time"));
+        }
+        let voice = self.document.generate.get(&name.0).and_then(|made| made.voice.as_ref());
+        if voice.and_then(|voice| voice.recording.as_ref()).is_some_and(|recording| recording.words.is_none())
+        {
+            let fault = Fault::new(
+                &source.from.at,
+                format!("what is said in the recording of `{}` is not known", name.0),
+            );
+            self.faults.push(fault.hint("give the recording its `words`, with their times"));
         }
     }
 

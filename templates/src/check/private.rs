@@ -47,6 +47,11 @@ pub(crate) fn sent(
                     }
                     Generator { voice: Some(voice), .. } => {
                         let mut told = fields_of(&voice.say, contract, &known);
+                        if let Some(recording) = &voice.recording {
+                            // The file itself stays here; its words are spoken once, to measure the pace.
+                            told.extend(fields_of(&recording.holes, contract, &known));
+                            told.extend(fields_of(&recording.words, contract, &known));
+                        }
                         told.extend(fields_of(&voice.voice, contract, &known));
                         told
                     }

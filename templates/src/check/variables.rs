@@ -1,6 +1,8 @@
 //! Which variables an expression can use, and what is known about them.
 
-use serde_json::Value;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
 
 use crate::data::follow;
 use crate::fault::{did_you_mean, shortened};
@@ -15,6 +17,24 @@ pub(super) enum Shape<'a> {
     Plain,
     /// Anything.
     Any,
+}
+
+/// What is known about the words of a voice.
+static WORDS: LazyLock<Value> = LazyLock::new(|| spoken_list("text"));
+/// What is known about the shapes of the mouth that speaks.
+static VISEMES: LazyLock<Value> = LazyLock::new(|| spoken_list("viseme"));
+
+fn spoken_list(what: &str) -> Value {
+    json!({ "type": "array", "items": {
+        "type": "object",
+        "required": [what, "start", "end", "length"],
+        "properties": {
+            what: { "type": "string" },
+            "start": { "type": "number" },
+            "end": { "type": "number" },
+            "length": { "type": "number" },
+        },
+    } })
 }
 
 /// Every variable that can be used at one place.
@@ -106,9 +126,17 @@ impl<'a> Scope<'a> {
             return match rest {
                 [] if generator.text.is_some() => Ok((Shape::Plain, None)),
                 [fact] if generator.voice.is_some() && fact == "duration" => Ok((Shape::Plain, None)),
+                [fact, steps @ ..]
+                    if generator.voice.is_some() && matches!(fact.as_str(), "words" | "visemes") =>
+                {
+                    let list = if fact == "words" { &*WORDS } else { &*VISEMES };
+                    self.walk(Shape::Data(list), None, path, steps)
+                }
                 _ if generator.voice.is_some() => Err((
                     format!("the voice `{root}` has no text here"),
-                    Some(format!("`{root}.duration` is its length in seconds")),
+                    Some(format!(
+                        "`{root}.duration` is its length in seconds, `{root}.words` and `{root}.visemes` are lists"
+                    )),
                 )),
                 _ if generator.image.is_some() => Err((
                     format!("the image `{root}` has no text"),

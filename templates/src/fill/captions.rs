@@ -1,5 +1,7 @@
 //! Captions: written in the template, or made of what a voice says.
 
+use std::ops::Range;
+
 use super::Shown;
 use super::scope::Filler;
 use super::sound::Moment;
@@ -73,12 +75,13 @@ impl Filler<'_> {
     }
 
     /// The words that the voice was asked to speak.
-    fn said(&mut self, name: &str) -> Option<String> {
+    pub(super) fn said(&mut self, name: &str) -> Option<String> {
         let document = self.template.document();
-        let voice = document.generate.get(name)?.voice.as_ref()?;
-        match &voice.say.form {
+        // Of a recording only the words are known, not what stands between them.
+        let say = document.generate.get(name)?.voice.as_ref()?.say.as_ref()?;
+        match &say.form {
             Form::Plain(text) => Some(text.0.clone()),
-            Form::Expression { .. } => self.get(&voice.say).map(|text| text.0),
+            Form::Expression { .. } => self.get(say).map(|text| text.0),
         }
     }
 }
@@ -88,17 +91,26 @@ fn phrases(voice: &Voice, said: &str) -> Vec<(Time, Time, String)> {
     if voice.words.is_empty() {
         return by_length(voice.duration, said);
     }
+    let spaced = with_spaces(&voice.words, said);
+    together(&spaced, &fits)
+        .into_iter()
+        .map(|words| {
+            let (first, last) = (&voice.words[words.start], &voice.words[words.end - 1]);
+            (first.start, last.end.max(first.start), lines(spaced[words].concat().trim()))
+        })
+        .collect()
+}
+
+/// Which words show together: up to the end of a sentence, or as many as fit; none is empty.
+pub(super) fn together(spaced: &[String], fits: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
     let mut phrases = Vec::new();
     let mut from = 0;
-    let spaced = with_spaces(&voice.words, said);
     for until in 1..=spaced.len() {
-        let text: String = spaced[from..until].concat();
         let ends = until == spaced.len()
             || ends_sentence(&spaced[until - 1])
             || !fits(spaced[from..=until].concat().trim());
         if ends {
-            let (first, last) = (&voice.words[from], &voice.words[until - 1]);
-            phrases.push((first.start, last.end.max(first.start), lines(text.trim())));
+            phrases.push(from..until);
             from = until;
         }
     }
@@ -106,7 +118,7 @@ fn phrases(voice: &Voice, said: &str) -> Vec<(Time, Time, String)> {
 }
 
 /// Each word with the space before it, as the text has it: there is none in Japanese.
-fn with_spaces(words: &[SpokenWord], said: &str) -> Vec<String> {
+pub(super) fn with_spaces(words: &[SpokenWord], said: &str) -> Vec<String> {
     let mut rest = said;
     let mut spaced = Vec::with_capacity(words.len());
     for (index, word) in words.iter().enumerate() {
@@ -126,7 +138,7 @@ fn with_spaces(words: &[SpokenWord], said: &str) -> Vec<String> {
 }
 
 /// Splits what is said by sentence and length, and gives each piece its share of the time.
-fn by_length(duration: Time, said: &str) -> Vec<(Time, Time, String)> {
+pub(super) fn by_length(duration: Time, said: &str) -> Vec<(Time, Time, String)> {
     let mut pieces: Vec<String> = Vec::new();
     let mut piece = String::new();
     for unit in units(said) {
@@ -182,7 +194,7 @@ fn is_wide(character: char) -> bool {
         | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{20000}'..='\u{3fffd}')
 }
 
-fn columns(text: &str) -> usize {
+pub(super) fn columns(text: &str) -> usize {
     text.chars().map(|character| if is_wide(character) { 2 } else { 1 }).sum()
 }
 

@@ -41,31 +41,23 @@ impl Filler<'_> {
             // Inside a repeat, how often it turns has taken part already.
             filler.personal = outer && layer.repeat.is_some();
             let shown = layer.when.as_ref().and_then(|when| filler.get(when)).is_none_or(|when| when.0);
-            if shown && let Some(filled) = filler.layer(&layer, stage) {
-                out.push(filled);
+            match &layer.spoken {
+                _ if !shown => {}
+                Some(spoken) => filler.spoken_layers(&layer, spoken, stage, out),
+                None => out.extend(filler.layer(&layer, stage)),
             }
             filler.personal |= outer;
         });
     }
 
     fn layer(&mut self, layer: &written::Layer, stage: &Stage) -> Option<Layer> {
-        self.layers += 1;
-        if self.layers > MAX_LAYERS {
-            self.stop(&layer.here, &format!("the video has more than {MAX_LAYERS} layers"));
+        if !self.has_room(layer) {
             return None;
         }
         let span = self.span(layer, stage)?;
         let mut placement = self.placement(layer, stage)?;
         let kind = self.kind(layer, stage, span, &mut placement)?;
-        let clip = match self.opt(&layer.clip) {
-            // Half the shorter side is already a circle; this is more than half of any side.
-            Some(Clip::Circle) => Some(crate::template::scalar::MAX_LENGTH as f32),
-            Some(Clip::Radius(radius)) => {
-                let at = layer.clip.as_ref().map_or(&layer.here, |clip| &clip.at);
-                self.px(at, radius, box_side(&placement, stage), None)
-            }
-            None => None,
-        };
+        let clip = self.clip(layer, &placement, stage);
         let shadow = layer.shadow.as_ref().and_then(|shadow| self.shadow(shadow, stage));
         let motion = self.motion(layer, &placement, stage);
         let enter = layer.enter.as_ref().and_then(|enter| self.passage(enter, stage, true));
@@ -84,16 +76,35 @@ impl Filler<'_> {
         })
     }
 
+    /// Counts one more layer; `false` when there are too many.
+    pub(super) fn has_room(&mut self, layer: &written::Layer) -> bool {
+        self.layers += 1;
+        if self.layers > MAX_LAYERS {
+            self.stop(&layer.here, &format!("the video has more than {MAX_LAYERS} layers"));
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn clip(
+        &mut self,
+        layer: &written::Layer,
+        placement: &Placement,
+        stage: &Stage,
+    ) -> Option<f32> {
+        match self.opt(&layer.clip)? {
+            // Half the shorter side is already a circle; this is more than half of any side.
+            Clip::Circle => Some(crate::template::scalar::MAX_LENGTH as f32),
+            Clip::Radius(radius) => {
+                let at = layer.clip.as_ref().map_or(&layer.here, |clip| &clip.at);
+                self.px(at, radius, box_side(placement, stage), None)
+            }
+        }
+    }
+
     /// The frames on which a layer shows, inside those of what holds it.
     fn span(&mut self, layer: &written::Layer, stage: &Stage) -> Option<FrameRange> {
-        let start = match &layer.at {
-            Some(at) => match self.get(at)?.0 {
-                // From the end, so that a negative time is as far from it as a positive one from the start.
-                moment if is_negative(moment) => i64::from(stage.scene_frames) - self.frames(negated(moment)),
-                moment => self.frames(moment),
-            },
-            None => i64::from(stage.span.start),
-        };
+        let start = self.first_frame(layer, stage)?;
         let end = match &layer.r#for {
             Some(length) => {
                 let length = self.get(length)?.0;
@@ -120,14 +131,26 @@ impl Filler<'_> {
         Some(span)
     }
 
-    fn frames(&self, duration: Duration) -> i64 {
+    /// The frame of the scene at which a layer comes, which may lie outside of it; `None` after a fault.
+    pub(super) fn first_frame(&mut self, layer: &written::Layer, stage: &Stage) -> Option<i64> {
+        Some(match &layer.at {
+            Some(at) => match self.get(at)?.0 {
+                // From the end, so that a negative time is as far from it as a positive one from the start.
+                moment if is_negative(moment) => i64::from(stage.scene_frames) - self.frames(negated(moment)),
+                moment => self.frames(moment),
+            },
+            None => i64::from(stage.span.start),
+        })
+    }
+
+    pub(super) fn frames(&self, duration: Duration) -> i64 {
         match duration {
             Duration::Frames(frames) => frames,
             Duration::Time(time) => self.rate.frames_in(time) as i64,
         }
     }
 
-    fn placement(&mut self, layer: &written::Layer, stage: &Stage) -> Option<Placement> {
+    pub(super) fn placement(&mut self, layer: &written::Layer, stage: &Stage) -> Option<Placement> {
         let Some(written) = &layer.r#box else {
             let (width, height) = (Some(stage.width), Some(stage.height));
             return Some(Placement { x: 0.0, y: 0.0, width, height, anchor: [0.0, 0.0] });
@@ -270,7 +293,7 @@ impl Filler<'_> {
         layer.focus.as_ref().map_or(Some([0.5, 0.5]), |focus| self.point(focus))
     }
 
-    fn shadow(&mut self, shadow: &written::Shadow, stage: &Stage) -> Option<Shadow> {
+    pub(super) fn shadow(&mut self, shadow: &written::Shadow, stage: &Stage) -> Option<Shadow> {
         let color = self
             .opt(&shadow.color)
             .map_or(crate::video::Color { r: 0, g: 0, b: 0, a: 0x88 }, |color| color.0);

@@ -8,6 +8,7 @@ mod paint;
 mod requests;
 mod scope;
 mod sound;
+mod spoken;
 mod text;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,7 @@ pub fn fill(
         filler.faults.push(fault.hint("let at least one scene do without `when`"));
     }
     let audio = filler.sounds(&shown);
+    let mastering = filler.mastering();
     let captions = filler.captions(&shown, &audio);
     let video = Video {
         name: document.name.value.0.clone(),
@@ -76,6 +78,7 @@ pub fn fill(
         scenes: shown.scenes,
         audio,
         captions,
+        mastering,
         assets: filler.assets,
         generated: filler.provenance,
     };
@@ -87,7 +90,8 @@ pub fn fill(
 
 /// What can be generated now: every request whose inputs are known and that `generated` does not answer yet.
 ///
-/// Called again with the answers until it gives none, because speech may say a text that is generated first.
+/// Called again with the answers until it gives none, because speech may say a text that is generated first. Of the files in
+/// `world` only recordings take part, whose holes are to be spoken.
 ///
 /// # Errors
 /// Every value of a request that is wrong once it is filled.
@@ -95,10 +99,9 @@ pub fn ask(
     template: &Template,
     data: &Data,
     generated: &BTreeMap<String, Generated>,
+    world: &dyn World,
 ) -> Result<Vec<Request>, Faults> {
-    // Requests are words and numbers: no file takes part, so any world will do.
-    let world = crate::world::Memory::default();
-    let mut filler = Filler::new(template, data, generated, Fill::default(), &world)?;
+    let mut filler = Filler::new(template, data, generated, Fill::default(), world)?;
     filler.settle(true);
     let mut requests = std::mem::take(&mut filler.requests);
     // In the order they are written, whatever the order they were settled in.

@@ -8,17 +8,19 @@ use crate::check::layers::rules_in;
 use crate::expr::Expression;
 use crate::fault::{At, Fault};
 use crate::generate::{
-    GeneratedValue, ImageRequest, Phrase, Piece, Provenance, Request, RequestKind, TextRequest, Viewer,
-    VoiceRequest,
+    GeneratedValue, Hole, ImageRequest, Phrase, Piece, Provenance, Recording, Request, RequestKind,
+    SpokenWord, TextRequest, Viewer, VoiceRequest,
 };
 use crate::pronunciation;
 use crate::template::generate::{
-    Generator, ImageGenerator, Phrase as WrittenPhrase, SaidAs, TextGenerator, VoiceGenerator,
+    Generator, ImageGenerator, Phrase as WrittenPhrase, Recording as WrittenRecording, SaidAs, TextGenerator,
+    VoiceGenerator,
 };
 use crate::template::layer::Repeat;
 use crate::template::read::{Either, Read, Visit};
-use crate::template::scalar::{Label, NameKind, Text};
+use crate::template::scalar::{Label, NameKind, Pause, SoundName, Text};
 use crate::template::written::{Form, Written};
+use crate::time::Time;
 
 /// The longest text that is asked for when the template sets no bound, in characters.
 const MAX_CHARS: u32 = 120;
@@ -214,12 +216,69 @@ impl Filler<'_> {
     }
 
     fn voice_request(&mut self, voice: &VoiceGenerator) -> Option<VoiceRequest> {
+        let (say, recording) = match (&voice.say, &voice.recording) {
+            (Some(say), _) => (self.get(say)?.0, None),
+            (None, Some(written)) => {
+                let recording = self.recording(written)?;
+                let holes = recording.holes.iter().map(|hole| hole.say.trim());
+                let say: Vec<&str> = holes.filter(|say| !say.is_empty()).collect();
+                (say.join(" "), Some(recording))
+            }
+            (None, None) => return None,
+        };
         Some(VoiceRequest {
-            say: self.get(&voice.say)?.0,
+            say,
             voice: self.opt(&voice.voice).map(|Label(name)| name),
             speed: self.opt(&voice.speed).map_or(1.0, |speed| speed.0),
             lexicon: self.lexicon(voice.lexicon.as_deref().unwrap_or_default())?,
+            recording,
         })
+    }
+
+    /// A recording with its file, holes and words in order; `None` after a fault.
+    fn recording(&mut self, written: &WrittenRecording) -> Option<Recording> {
+        let SoundName(name) = self.get(&written.asset)?;
+        let digest = self.asset(&written.asset.at, NameKind::Sound, &name)?;
+        let audio = self.assets.get(&digest)?.blob.clone();
+        if written.holes.is_empty() {
+            let fault = Fault::new(&written.here, "a recording without holes is the same for every viewer");
+            self.faults.push(fault.hint("use its asset under `audio`, as `asset`"));
+            return None;
+        }
+        let mut holes: Vec<Hole> = Vec::new();
+        for hole in &written.holes {
+            let (from, to) = self.stretch(&hole.here, &hole.from, &hole.to)?;
+            if holes.last().is_some_and(|before| before.to > from) {
+                let fault = Fault::new(&hole.here, "the hole begins before the one above it ends");
+                self.faults.push(fault.hint("write holes in order of time, none over another"));
+                return None;
+            }
+            let optional = hole.optional.as_ref().is_some_and(|flag| flag.value.0);
+            holes.push(Hole { from, to, say: self.get(&hole.say)?.0, optional });
+        }
+        let mut words: Vec<SpokenWord> = Vec::new();
+        for word in written.words.as_deref().unwrap_or_default() {
+            let (start, end) = self.stretch(&word.here, &word.from, &word.to)?;
+            if words.last().is_some_and(|before| before.end > start) {
+                let fault = Fault::new(&word.here, "these words begin before those above them end");
+                self.faults.push(fault.hint("write words in order of time"));
+                return None;
+            }
+            words.push(SpokenWord { text: self.get(&word.text)?.0.trim().to_owned(), start, end });
+        }
+        words.retain(|word| !word.text.is_empty());
+        Some(Recording { audio, holes, words })
+    }
+
+    /// Two times of a recording, in order; `None` after a fault.
+    fn stretch(&mut self, at: &At, from: &Written<Pause>, to: &Written<Pause>) -> Option<(Time, Time)> {
+        let (from, to) = (self.get(from)?, self.get(to)?);
+        let (from, to) = (self.time(from.0), self.time(to.0));
+        if from > to {
+            self.faults.push(Fault::new(at, "`to` is before `from`"));
+            return None;
+        }
+        Some((from, to))
     }
 
     /// How the words are said that are not empty for this viewer; `None` after a fault.

@@ -10,7 +10,7 @@ use crate::check::order::{Item, key};
 use crate::data::{Data, describe};
 use crate::expr::{Expression, Locale};
 use crate::fault::{At, Fault, Faults, did_you_mean, quoted};
-use crate::generate::{Generated, GeneratedValue, Piece, Provenance, Request};
+use crate::generate::{Generated, GeneratedValue, Piece, Provenance, Request, Voice};
 use crate::package::Template;
 use crate::template::layer::{LOOP_FACTS, Repeat};
 use crate::template::scalar::{MAX_LENGTH, Scalar};
@@ -18,6 +18,7 @@ use crate::template::written::{Form, Written};
 use crate::time::{FrameRate, Time};
 use crate::units::{Duration, Length, LengthUnit};
 use crate::video::Asset;
+use crate::viseme::visemes;
 use crate::world::World;
 
 /// Everything at hand while one video is filled.
@@ -173,7 +174,7 @@ impl<'a> Filler<'a> {
     pub fn admit(&mut self, name: &str, value: &GeneratedValue) {
         let value = match value {
             GeneratedValue::Text(text) => Value::String(text.clone()),
-            GeneratedValue::Voice(voice) => serde_json::json!({ "duration": voice.duration.as_seconds() }),
+            GeneratedValue::Voice(voice) => spoken(voice),
             GeneratedValue::Image(_) => return,
         };
         self.personal_keys.insert(name.to_owned());
@@ -373,6 +374,24 @@ impl<'a> Filler<'a> {
         }
         Some(pixels as f32)
     }
+}
+
+/// What expressions see of a voice: its length, its words and the shapes of its mouth, in seconds.
+fn spoken(voice: &Voice) -> Value {
+    // Finer than any frame, and short enough to be read.
+    let seconds = |time: Time| (time.as_seconds() * 1000.0).round() / 1000.0;
+    let timed = |name: &str, what: &str, start: Time, end: Time| {
+        // Whatever is shown for it lasts.
+        let length = seconds(end - start).max(0.001);
+        serde_json::json!({ name: what, "start": seconds(start), "end": seconds(end), "length": length })
+    };
+    let words: Vec<Value> =
+        voice.words.iter().map(|word| timed("text", &word.text, word.start, word.end)).collect();
+    let visemes: Vec<Value> = visemes(&voice.phonemes, voice.duration)
+        .iter()
+        .map(|shape| timed("viseme", shape.viseme, shape.start, shape.end))
+        .collect();
+    serde_json::json!({ "duration": voice.duration.as_seconds(), "words": words, "visemes": visemes })
 }
 
 /// The group of variables that `path` takes as a whole.

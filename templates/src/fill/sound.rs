@@ -4,15 +4,17 @@ use super::Shown;
 use super::scope::Filler;
 use crate::fault::Fault;
 use crate::generate::Voice;
-use crate::template::document::{AfterScene, Sound};
+use crate::template::document::{AfterScene, Duck as WrittenDuck, Sound};
 use crate::template::read::Either;
-use crate::template::scalar::{NameKind, SceneName, Start};
+use crate::template::scalar::{NameKind, SceneName, Start, Under};
 use crate::template::written::Written;
 use crate::time::Time;
-use crate::video::{AudioClip, AudioRole};
+use crate::video::{AudioClip, AudioRole, Duck, Mastering};
 
-/// By how many decibels a sound ducks when the template does not say.
+/// By how many decibels a sound ducks when the template does not say, and how fast.
 const DUCK_DB: f32 = 9.0;
+const ATTACK: Time = Time::from_ticks(Time::TICKS_PER_SECOND / 20);
+const RELEASE: Time = Time::from_ticks(Time::TICKS_PER_SECOND * 2 / 5);
 
 /// When something starts.
 pub(super) enum Moment {
@@ -26,8 +28,18 @@ impl<'a> Filler<'a> {
     /// Every sound that is heard.
     pub(super) fn sounds(&mut self, shown: &Shown) -> Vec<AudioClip> {
         let document = self.template.document();
-        let sounds = document.audio.as_deref().unwrap_or_default();
-        sounds.iter().filter_map(|sound| self.sound(sound, shown)).collect()
+        document.sounds().iter().filter_map(|sound| self.sound(sound, shown)).collect()
+    }
+
+    /// How loud they are together.
+    pub(super) fn mastering(&mut self) -> Mastering {
+        let document = self.template.document();
+        let Some(Either::Full(programme)) = &document.audio else { return Mastering::default() };
+        let usual = Mastering::default();
+        Mastering {
+            loudness: self.opt(&programme.loudness).map(|loudness| loudness.0),
+            true_peak: self.opt(&programme.true_peak).map_or(usual.true_peak, |peak| peak.0),
+        }
     }
 
     fn sound(&mut self, sound: &'a Sound, shown: &Shown) -> Option<AudioClip> {
@@ -65,19 +77,7 @@ impl<'a> Filler<'a> {
         };
         let (fade_in, fade_out, skip) =
             (pause(self, &sound.fade_in), pause(self, &sound.fade_out), pause(self, &sound.skip));
-        let duck_db = match &sound.duck {
-            Some(duck) => {
-                if let Some(crate::template::scalar::Under::Voice(name)) = self.get(&duck.under) {
-                    let known =
-                        crate::check::name_of(self.template.document(), self.world, NameKind::Voice, &name);
-                    if let Err((message, hint)) = known {
-                        self.faults.push(Fault::new(&duck.under.at, message).hint_if(hint));
-                    }
-                }
-                self.opt(&duck.by).map_or(DUCK_DB, |by| by.0)
-            }
-            None => 0.0,
-        };
+        let duck = sound.duck.as_ref().and_then(|duck| self.duck(duck));
         Some(AudioClip {
             path: sound.here.path.to_string(),
             asset,
@@ -89,8 +89,20 @@ impl<'a> Filler<'a> {
             gain_db: self.opt(&sound.gain).map_or(0.0, |gain| gain.0),
             fade_in,
             fade_out,
-            duck_db,
+            duck,
         })
+    }
+
+    /// How a sound becomes softer; `None` after a fault.
+    fn duck(&mut self, duck: &WrittenDuck) -> Option<Duck> {
+        let under = match self.get(&duck.under)? {
+            Under::Voices => None,
+            Under::Voice(name) => Some(self.voice(&duck.under.at, &name)?.audio.digest()),
+        };
+        let by_db = self.opt(&duck.by).map_or(DUCK_DB, |by| by.0);
+        let attack = self.opt(&duck.attack).map_or(ATTACK, |attack| self.time(attack.0));
+        let release = self.opt(&duck.release).map_or(RELEASE, |release| self.time(release.0));
+        (by_db > 0.0).then_some(Duck { under, by_db, attack, release })
     }
 
     /// A time in the video, or the start of a scene; `None` after a fault.

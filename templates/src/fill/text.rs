@@ -26,18 +26,28 @@ impl Filler<'_> {
         stage: &Stage,
         placement: &mut Placement,
     ) -> Option<TextBlock> {
+        let words = self.get(text).map(|text| text.0);
+        self.block(layer, &text.at, &[words?], stage, placement)
+    }
+
+    /// Words that were filled already, in the style of a layer; their letters change case part by part.
+    pub(super) fn block(
+        &mut self,
+        layer: &Layer,
+        at: &At,
+        parts: &[String],
+        stage: &Stage,
+        placement: &mut Placement,
+    ) -> Option<TextBlock> {
         let style = self.style(layer)?;
         let shorter = stage.width.min(stage.height);
         let size = match &style.size {
             Some(size) => self.get(size).and_then(|length| self.px(&size.at, length.0, shorter, None)),
             None => self.px(&layer.here, SIZE, shorter, None),
         };
-        let words = self.get(text).map(|text| text.0);
-        let (size, words) = (size?, words?);
-        let words = match self.opt(&style.case) {
-            Some(case) => self.change_case(&text.at, words, case),
-            None => words,
-        };
+        let size = size?;
+        let case = self.opt(&style.case).unwrap_or(Case::None);
+        let words = parts.iter().map(|part| self.change_case(at, part.clone(), case)).collect();
         let fit = self.fit_of(&style, size)?;
         let mut align = self.opt(&style.align);
         if placement.width.is_none() && fit != TextFit::None {
@@ -93,6 +103,7 @@ impl Filler<'_> {
             vertical: self.opt(&style.valign).unwrap_or(VerticalAlign::Top),
             fit,
             pill,
+            marked: None,
         })
     }
 

@@ -7,8 +7,8 @@ use super::layer::{Layer, Repeat};
 use super::read::{Either, Named, Read, Reader, Visit};
 use super::record::record;
 use super::scalar::{
-    Any, Condition, Cut, Ease, FileName, Flag, Gain, Label, Moment, Opaque, Pause, Rate, SceneName, Side,
-    Softening, SoundName, Span, Start, Tag, Text, Under, Version, VoiceName,
+    Any, Condition, Cut, Ease, FileName, Flag, Gain, Label, Loudness, Moment, Opaque, Pause, Rate, SceneName,
+    Side, Softening, SoundName, Span, Start, Tag, Text, TruePeak, Under, Version, VoiceName,
 };
 use super::style::Style;
 use super::written::{Fixed, Written};
@@ -42,8 +42,8 @@ record! {
         pub styles: Named<Style>,
         /// The scenes in order of showing.
         pub scenes: Vec<Scene>,
-        /// Everything that is heard.
-        pub audio: Option<Vec<Sound>>,
+        /// Everything that is heard: a list of sounds, or how loud they are together and the list.
+        pub audio: Option<Either<Vec<Sound>, Programme>>,
         /// What is read along with the video.
         pub captions: Option<Either<Vec<Caption>, CaptionSource>>,
     }
@@ -133,6 +133,29 @@ record! {
     }
 }
 
+impl Document {
+    /// Everything that is heard.
+    pub fn sounds(&self) -> &[Sound] {
+        match &self.audio {
+            None => &[],
+            Some(Either::Short(sounds)) => sounds,
+            Some(Either::Full(programme)) => &programme.sounds,
+        }
+    }
+}
+
+record! {
+    /// All that is heard, and how loud it is.
+    pub struct Programme called "a sound programme" {
+        /// Integrated loudness of the whole, in LUFS. Default: speech alone is brought to -16LUFS.
+        pub loudness: Option<Written<Loudness>>,
+        /// What no peak exceeds, in dBTP. Default: -1dBTP.
+        pub true_peak: Option<Written<TruePeak>>,
+        /// The sounds.
+        pub sounds: Vec<Sound>,
+    }
+}
+
 record! {
     /// A sound of the programme.
     pub struct Sound called "a sound", exactly one of [voice, asset] {
@@ -168,6 +191,10 @@ record! {
         pub under: Written<Under>,
         /// By how many decibels. Default: 9dB.
         pub by: Option<Written<Softening>>,
+        /// How long it takes to become softer, before speech begins. Default: 50ms.
+        pub attack: Option<Written<Pause>>,
+        /// How long it takes to come back, after speech and a short pause. Default: 400ms.
+        pub release: Option<Written<Pause>>,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::read::{Either, Named};
 use super::record::record;
-use super::scalar::{Characters, FileName, Flag, Frequency, Label, Paintable, Pixels, Speed, Text};
+use super::scalar::{
+    Characters, FileName, Flag, Frequency, Label, Paintable, Pause, Pixels, SoundName, Speed, Text,
+};
 use super::written::{Fixed, Written};
 
 record! {
@@ -54,9 +56,11 @@ record! {
 
 record! {
     /// Speech.
-    pub struct VoiceGenerator called "a voice to generate" {
+    pub struct VoiceGenerator called "a voice to generate", exactly one of [say, recording] {
         /// The words to speak.
-        pub say: Written<Text>,
+        pub say: Option<Written<Text>>,
+        /// A narration recorded by a person, whose holes are spoken for each viewer.
+        pub recording: Option<Recording>,
         /// The provider's voice. Default: its own for the language.
         pub voice: Option<Written<Label>>,
         /// Speed relative to the voice's own, 0.5 to 2. Default: 1.
@@ -67,6 +71,44 @@ record! {
         pub seed: Option<Written<Text>>,
         /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
         pub send_personal: Option<Fixed<Flag>>,
+    }
+}
+
+record! {
+    /// A narration recorded by a person, whose holes are spoken for each viewer.
+    pub struct Recording called "a recording with holes" {
+        /// The audio asset: a WAV file of PCM.
+        pub asset: Written<SoundName>,
+        /// What is cut out of it and spoken instead, in order of time.
+        pub holes: Vec<Hole>,
+        /// What the person says outside the holes, in order of time: for captions and the pace of what is spoken. Default: not known.
+        pub words: Option<Vec<Recorded>>,
+    }
+}
+
+record! {
+    /// A stretch of a recording that is spoken anew.
+    pub struct Hole called "a hole in a recording" {
+        /// Where it begins in the recording.
+        pub from: Written<Pause>,
+        /// Where the recording goes on.
+        pub to: Written<Pause>,
+        /// The words to speak there. Nothing closes the hole.
+        pub say: Written<Text>,
+        /// Whether the hole is closed when nobody can speak it; else the voice cannot be made. Default: false.
+        pub optional: Option<Fixed<Flag>>,
+    }
+}
+
+record! {
+    /// A word or a phrase in a recording.
+    pub struct Recorded called "words of a recording" {
+        /// What is said.
+        pub text: Written<Text>,
+        /// When it begins in the recording.
+        pub from: Written<Pause>,
+        /// When it ends.
+        pub to: Written<Pause>,
     }
 }
 

@@ -3,9 +3,9 @@
 use super::read::{Either, Named};
 use super::record::record;
 use super::scalar::{
-    AnchorPoint, Angle, BoxSide, Clip, Condition, Coordinate, Ease, Factor, Fade, Flag, Fraction, ImageName,
-    Label, List, Moment, Paintable, PathData, Pause, Position, Span, StyleName, Text, Thickness, Variable,
-    VideoName,
+    AnchorPoint, Angle, BoxSide, Characters, Clip, Condition, Coordinate, Ease, Factor, Fade, Flag, Fraction,
+    ImageName, Label, List, Moment, Paintable, PathData, Pause, Position, Span, StyleName, Text, Thickness,
+    Variable, VideoName, VoiceName,
 };
 use super::style::{Gradient, Outline, Style};
 use super::written::{Fixed, Written};
@@ -15,11 +15,13 @@ use crate::video::{Direction, Fit};
 record! {
     /// Something that is drawn.
     pub struct Layer called "a layer",
-        exactly one of [text, image, video, rect, ellipse, path, group],
+        exactly one of [text, spoken, image, video, rect, ellipse, path, group],
         repeated by repeat
     {
         /// Words.
         pub text: Option<Written<Text>>,
+        /// What a voice says while it says it, a few words at a time; `at` is when the voice begins.
+        pub spoken: Option<Spoken>,
         /// A picture: the name of an image asset or of a generated image.
         pub image: Option<Written<ImageName>>,
         /// A video: the name of a video asset.
@@ -74,6 +76,20 @@ record! {
         pub start: Option<Written<Pause>>,
         /// Whether a video starts again when it ends. Default: false.
         pub r#loop: Option<Written<Flag>>,
+    }
+}
+
+record! {
+    /// What a voice says while it says it, a few words at a time.
+    pub struct Spoken called "the words of a voice" {
+        /// The voice.
+        pub voice: Written<VoiceName>,
+        /// The colour of the word that is being said. Default: that of all words.
+        pub color: Option<Written<Paintable>>,
+        /// The most characters that show at a time, where a word is not longer. Default: 42.
+        pub max_chars: Option<Written<Characters>>,
+        /// How much of the voice was heard before `at`. Default: 0s.
+        pub skip: Option<Written<Pause>>,
     }
 }
 
@@ -330,6 +346,7 @@ impl Layer {
     pub fn kind(&self) -> &'static str {
         match self {
             Layer { text: Some(_), .. } => "text",
+            Layer { spoken: Some(_), .. } => "spoken",
             Layer { image: Some(_), .. } => "image",
             Layer { video: Some(_), .. } => "video",
             Layer { rect: Some(_), .. } => "rect",

@@ -299,6 +299,12 @@ scalars! {
             { "type": "number", "minimum": 0, "maximum": 60 },
             { "type": "string", "pattern": r"^\s*-?(\d+\.?\d*|\.\d+)\s*([dD][bB])?\s*$" }
         ] });
+    /// A loudness in LUFS.
+    Loudness(f32), "a loudness from -40LUFS to -5LUFS", |text| level(text, "lufs", -40.0, -5.0, "write e.g. -16LUFS"),
+        level_schema("[lL][uU][fF][sS]", -40.0, -5.0);
+    /// The highest peak in dBTP.
+    TruePeak(f32), "a peak from -20dBTP to 0dBTP", |text| level(text, "dbtp", -20.0, 0.0, "write e.g. -1dBTP"),
+        level_schema("[dD][bB][tT][pP]", -20.0, 0.0);
     /// The point of a box that stands at its position.
     AnchorPoint([f32; 2]), "an anchor", |text| unit(text, units::parse_anchor(text)),
         json_schema!({ "type": "string", "minLength": 1 });
@@ -332,6 +338,20 @@ scalars! {
         }, json_schema!({ "const": 1 });
     /// A language tag.
     Tag(Locale), "a language tag", |text| unit(text, Locale::parse(text)), json_schema!({ "type": "string", "minLength": 2 });
+}
+
+/// A number with or without its unit, which is given in small letters.
+fn level(text: &str, unit: &str, low: f64, high: f64, hint: &str) -> Result<f32, Mismatch> {
+    let lower = text.trim().to_ascii_lowercase();
+    let number = lower.strip_suffix(unit).unwrap_or(&lower).trim();
+    number_between(number, low, high, hint).map(|value| value as f32)
+}
+
+fn level_schema(unit: &str, low: f64, high: f64) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "number", "minimum": low, "maximum": high },
+        { "type": "string", "pattern": format!(r"^\s*[+-]?(\d+\.?\d*|\.\d+)\s*({unit})?\s*$") }
+    ] })
 }
 
 fn reach(text: &str) -> Result<f32, Mismatch> {
