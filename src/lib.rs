@@ -264,7 +264,7 @@ impl Engine {
         let mut failed: BTreeMap<String, GenerateError> = BTreeMap::new();
         while generated.len() + failed.len() < wanted {
             // Speech may say generated words, so each round makes asking for the next one possible.
-            let mut requests = templates::ask(&package.template, data, &generated)?;
+            let mut requests = templates::ask(&package.template, data, &generated, &package.files)?;
             requests.retain(|request| !failed.contains_key(&request.name));
             if requests.is_empty() {
                 break;
@@ -274,7 +274,7 @@ impl Engine {
                 match answer {
                     Ok(answer) => drop(generated.insert(request.name, answer)),
                     // A picture may have a fallback file, which fill takes.
-                    Err(error) if matches!(request.kind, RequestKind::Image(_)) => {
+                    Err(error) if matches!(request.kind, RequestKind::Image(_) | RequestKind::Photo(_)) => {
                         failed.insert(request.name, error);
                     }
                     Err(error) => match request.kind {
@@ -323,20 +323,27 @@ impl Engine {
         // Who is paid for was meant to be heard; that `flite` leaves German to `espeak-ng` is how it should be.
         let counted: Vec<String> =
             self.generators.usage().into_iter().map(|(_, usage)| format!("{}: ", usage.provider)).collect();
-        generated.iter().filter_map(move |(name, made)| {
+        generated.iter().flat_map(move |(name, made)| {
             let made = &made.provenance;
-            if let (Some(why), "silence") = (&made.fallback, made.provider.as_str()) {
-                return Some(format!("generate.{name}: it is silent, as nobody could speak it: {why}"));
-            }
-            if let Some(why) = &made.fallback {
-                return Some(format!("generate.{name}: its fallback is used: {why}"));
-            }
+            let mut told: Vec<String> =
+                made.skipped.iter().map(|what| format!("generate.{name}: {what}")).collect();
             let missed =
                 made.instead_of.iter().filter(|why| counted.iter().any(|name| why.starts_with(name)));
             let missed: Vec<&str> = missed.map(String::as_str).collect();
-            (!missed.is_empty()).then(|| {
-                format!("generate.{name}: `{}` made it instead: {}", made.provider, missed.join("; "))
-            })
+            match (&made.fallback, made.provider.as_str()) {
+                (Some(why), "silence") => {
+                    told.push(format!("generate.{name}: it is silent, as nobody could speak it: {why}"));
+                }
+                (Some(why), _) => told.push(format!("generate.{name}: its fallback is used: {why}")),
+                (None, provider) if !missed.is_empty() => {
+                    told.push(format!(
+                        "generate.{name}: `{provider}` made it instead: {}",
+                        missed.join("; ")
+                    ));
+                }
+                (None, _) => {}
+            }
+            told
         })
     }
 
@@ -346,11 +353,11 @@ impl Engine {
     /// # Errors
     /// Every value of a request that is wrong once it is filled.
     pub fn explain(&self, template: &Template, data: &Data) -> Result<Vec<Explained>, Error> {
-        let template = &template.package.template;
+        let (template, files) = (&template.package.template, &template.package.files);
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut explained = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(explained);
             }
@@ -373,11 +380,11 @@ impl Engine {
         data: &Data,
         limit: usize,
     ) -> Result<Vec<generators::CopyEntry>, Error> {
-        let template = &template.package.template;
+        let (template, files) = (&template.package.template, &template.package.files);
         let mut generated: BTreeMap<String, Generated> = BTreeMap::new();
         let mut entries = Vec::new();
         loop {
-            let requests = templates::ask(template, data, &generated)?;
+            let requests = templates::ask(template, data, &generated, files)?;
             if requests.is_empty() {
                 return Ok(entries);
             }
@@ -460,6 +467,7 @@ fn stand_in(kind: &RequestKind) -> (generators::Kind, GeneratedValue) {
             (generators::Kind::Voice, GeneratedValue::Voice(voice))
         }
         RequestKind::Image(_) => (generators::Kind::Image, GeneratedValue::Image(nothing())),
+        RequestKind::Photo(_) => (generators::Kind::Photo, GeneratedValue::Image(nothing())),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::generate::{
-    Generated, GeneratedValue, ImageRequest, Piece, Provenance, Request, RequestKind, TextRequest,
-    VoiceRequest,
+    Generated, GeneratedValue, ImageRequest, PhotoRequest, Piece, Provenance, Request, RequestKind,
+    TextRequest, VoiceRequest,
 };
 
 use crate::cache::{Cache, Made};
@@ -19,6 +19,7 @@ use crate::gate::Usage;
 use crate::guard::{self, Others, WordLists};
 use crate::image::Procedural;
 use crate::kept::{self, Keep};
+use crate::photo::Photos;
 use crate::provider::{Answer, Context, ImageProvider, Kind, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
@@ -86,6 +87,7 @@ pub struct Engine {
     text: Option<Vec<Arc<dyn TextProvider>>>,
     voice: Option<Vec<Arc<dyn VoiceProvider>>>,
     image: Option<Vec<Arc<dyn ImageProvider>>>,
+    photo: Option<Arc<Photos>>,
     options: Options,
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
@@ -111,6 +113,7 @@ impl Engine {
             text: None,
             voice: None,
             image: None,
+            photo: None,
             options,
             cache,
             keep: None,
@@ -137,6 +140,7 @@ impl Engine {
                 Arc::new(EspeakNg::default()),
             ])
             .with_image(vec![Arc::new(Procedural)])
+            .with_photo(Photos::default())
     }
 
     /// Uses these providers for copy, first to last.
@@ -154,6 +158,12 @@ impl Engine {
     /// Uses these providers for pictures, first to last.
     pub fn with_image(mut self, providers: Vec<Arc<dyn ImageProvider>>) -> Self {
         self.image = Some(providers);
+        self
+    }
+
+    /// Prepares photos with this one.
+    pub fn with_photo(mut self, photos: Photos) -> Self {
+        self.photo = Some(Arc::new(photos));
         self
     }
 
@@ -181,6 +191,7 @@ impl Engine {
             Kind::Text => self.text = None,
             Kind::Voice => self.voice = None,
             Kind::Image => self.image = None,
+            Kind::Photo => self.photo = None,
         }
         self
     }
@@ -220,6 +231,7 @@ impl Engine {
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
             RequestKind::Voice(voice) => (guard::clean_data(&voice.say), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
+            RequestKind::Photo(_) => ("the photo itself, which stays on this machine".to_owned(), &[], &[]),
         };
         let told = |provider: &str, model: String, remote: bool, follows: bool| Told {
             provider: provider.to_owned(),
@@ -241,6 +253,9 @@ impl Engine {
             }
             RequestKind::Image(_) => {
                 self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote(), false)).collect()
+            }
+            RequestKind::Photo(photo) => {
+                self.photo.iter().map(|p| told(p.name(), p.model(photo), false, false)).collect()
             }
         }
     }
@@ -310,6 +325,7 @@ impl Engine {
             RequestKind::Text(text) => self.text(request, text),
             RequestKind::Voice(voice) => self.voice(request, voice),
             RequestKind::Image(image) => self.image(request, image),
+            RequestKind::Photo(photo) => self.photo(request, photo),
         };
         // An error may come from another caller's flight, under that caller's name.
         result.map_err(|error| match error {
@@ -406,6 +422,29 @@ impl Engine {
                     .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
                 let made = made_by(name, provider.model(), true, request, &answer);
                 Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
+            })
+        })
+    }
+
+    fn photo(&self, request: &Request, photo: &PhotoRequest) -> Result<Generated, GenerateError> {
+        let Some(photos) = &self.photo else {
+            return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Photo });
+        };
+        let models = [(photos.name().to_owned(), photos.model(photo))];
+        // Nothing about it is left to chance, so the seed is no part of it.
+        self.remembered(key(request, None, &models), || {
+            self.first(request, Kind::Photo, std::slice::from_ref(photos), |photos, context| {
+                let name = photos.name();
+                let (call, wanted) = (Arc::clone(photos), photo.clone());
+                let made = self.call(name, &context, move |context| call.prepare(&wanted, context))?;
+                let provenance = Provenance {
+                    provider: name.to_owned(),
+                    model: made.models.join(", "),
+                    synthetic: made.synthetic,
+                    skipped: made.skipped,
+                    ..Provenance::default()
+                };
+                Ok(Generated { value: GeneratedValue::Image(made.picture), provenance })
             })
         })
     }
@@ -546,6 +585,7 @@ fn made_by<T>(
         seed: Some(request.seed),
         made_at: answer.made_at,
         cost: answer.cost,
+        skipped: Vec::new(),
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Kind {
     Voice,
     /// Pictures.
     Image,
+    /// Photos of the viewer's own, prepared to be shown.
+    Photo,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
                 "switch the `procedural` provider on (it is built in and needs nothing installed), \
                  or declare a fallback picture"
             }
+            Kind::Photo => "give the request or its asset a `fallback`",
         }
     }
 }
@@ -45,6 +48,7 @@ impl fmt::Display for Kind {
             Kind::Text => "text",
             Kind::Voice => "voice",
             Kind::Image => "image",
+            Kind::Photo => "photo",
         })
     }
 }

@@ -34,7 +34,7 @@ fn generators_are_asked_in_the_order_of_what_they_need() {
     let template = open(EVERYTHING);
     let data = template.data("maria", maria()).unwrap();
     let mut answers = BTreeMap::new();
-    let first = ask(&template, &data, &answers).unwrap();
+    let first = ask(&template, &data, &answers, &world()).unwrap();
     let names: Vec<&str> = first.iter().map(|request| request.name.as_str()).collect();
     assert_eq!(names, ["hook", "backdrop"]);
     let RequestKind::Text(hook) = &first[0].kind else { panic!() };
@@ -46,15 +46,15 @@ fn generators_are_asked_in_the_order_of_what_they_need() {
     assert_eq!(backdrop.palette[1], Color { r: 0x7c, g: 0x3a, b: 0xed, a: 255 });
 
     answers.insert("hook".to_owned(), text("Good to see you!"));
-    let second = ask(&template, &data, &answers).unwrap();
+    let second = ask(&template, &data, &answers, &world()).unwrap();
     assert_eq!(second.len(), 2);
     let RequestKind::Voice(narration) = &second[0].kind else { panic!() };
     assert_eq!(narration.say, "Welcome, Maria! Good to see you!");
     assert_eq!(second[1], first[1], "the same question has the same seed");
-    assert_eq!(ask(&template, &data, &generated()).unwrap(), []);
+    assert_eq!(ask(&template, &data, &generated(), &world()).unwrap(), []);
 
     let other = template.data("zoe", json!({ "first_name": "Zoë", "plan": "pro" })).unwrap();
-    assert_ne!(ask(&template, &other, &BTreeMap::new()).unwrap()[0].seed, first[0].seed);
+    assert_ne!(ask(&template, &other, &BTreeMap::new(), &world()).unwrap()[0].seed, first[0].seed);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_viewers_words_are_no_grammar() {
     let template = open(EVERYTHING);
     let data = json!({ "first_name": "[start] {{plan}}", "plan": "pro" });
     let data = template.data("mallory", data).unwrap();
-    let requests = ask(&template, &data, &BTreeMap::new()).unwrap();
+    let requests = ask(&template, &data, &BTreeMap::new(), &world()).unwrap();
     let RequestKind::Text(hook) = &requests[0].kind else { panic!() };
     assert_eq!(hook.grammar["start"][0].say, "Good to see you, (start) {{plan}}[closing]");
 }
@@ -212,7 +212,7 @@ fn names_are_said_as_the_audience_says() {
     let asked = |name: &str, plan: &str| {
         let data = template.data("maria", json!({ "first_name": name, "plan": plan })).unwrap();
         let answers = BTreeMap::from([("hook".to_owned(), text("Good day!"))]);
-        ask(&template, &data, &answers)
+        ask(&template, &data, &answers, &world())
     };
     let lexicon = |name: &str, plan: &str| {
         let requests = asked(name, plan).unwrap();

@@ -18,7 +18,9 @@ fn answer(kind: &RequestKind) -> GeneratedValue {
             words: Vec::new(),
             phonemes: Vec::new(),
         }),
-        RequestKind::Image(_) => GeneratedValue::Image(Blob::new(&b"\x89PNG\r\n\x1a\n"[..])),
+        RequestKind::Image(_) | RequestKind::Photo(_) => {
+            GeneratedValue::Image(Blob::new(&b"\x89PNG\r\n\x1a\n"[..]))
+        }
     }
 }
 
@@ -41,8 +43,8 @@ fn every_template_fills_for_every_viewer_in_every_rendition() {
             let data = template.parse_data(&name, &text).unwrap_or_else(|faults| panic!("{faults}"));
             let mut generated = BTreeMap::new();
             loop {
-                let requests =
-                    ask(template, &data, &generated).unwrap_or_else(|faults| panic!("{name}: {faults}"));
+                let requests = ask(template, &data, &generated, &package.files)
+                    .unwrap_or_else(|faults| panic!("{name}: {faults}"));
                 if requests.is_empty() {
                     break;
                 }

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use support::open;
+use support::{open, world};
 use vignette_templates::generate::{Piece, Request, RequestKind, TextRequest};
 use vignette_templates::{Template, ask};
 
@@ -20,7 +20,8 @@ fn template(generate: &str) -> Template {
 
 fn asked(template: &Template, data: Value) -> Request {
     let data = template.data("viewer", data).unwrap_or_else(|faults| panic!("{faults}"));
-    let mut requests = ask(template, &data, &BTreeMap::new()).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut requests =
+        ask(template, &data, &BTreeMap::new(), &world()).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(requests.len(), 1);
     requests.remove(0)
 }
@@ -90,7 +91,7 @@ fn phrases_agree_with_the_viewer() {
 
 #[test]
 fn choices_at_fault_are_found_before_there_is_a_viewer() {
-    let world = support::world();
+    let world = world();
     for (say, expected) in [
         ("[gendr: f=a | other=b]", "there is no `gendr` to agree with"),
         ("[gender: f=a | m=b]", "has no `other`"),

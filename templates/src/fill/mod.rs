@@ -87,7 +87,8 @@ pub fn fill(
 
 /// What can be generated now: every request whose inputs are known and that `generated` does not answer yet.
 ///
-/// Called again with the answers until it gives none, because speech may say a text that is generated first.
+/// Called again with the answers until it gives none, because speech may say a text that is generated first. Of `world` only the
+/// photos are read that a request works on; where such a file cannot be used and something stands in for it, there is no request.
 ///
 /// # Errors
 /// Every value of a request that is wrong once it is filled.
@@ -95,10 +96,9 @@ pub fn ask(
     template: &Template,
     data: &Data,
     generated: &BTreeMap<String, Generated>,
+    world: &dyn World,
 ) -> Result<Vec<Request>, Faults> {
-    // Requests are words and numbers: no file takes part, so any world will do.
-    let world = crate::world::Memory::default();
-    let mut filler = Filler::new(template, data, generated, Fill::default(), &world)?;
+    let mut filler = Filler::new(template, data, generated, Fill::default(), world)?;
     filler.settle(true);
     let mut requests = std::mem::take(&mut filler.requests);
     // In the order they are written, whatever the order they were settled in.

@@ -100,7 +100,7 @@ pub fn fill_plain(text: &str, data: Value) -> Result<Warned<Video>, String> {
     let data = template.data("data", data).map_err(|faults| faults.to_string())?;
     let none = BTreeMap::new();
     assert!(
-        ask(&template, &data, &none).map_err(|faults| faults.to_string())?.is_empty(),
+        ask(&template, &data, &none, &world()).map_err(|faults| faults.to_string())?.is_empty(),
         "nothing to generate"
     );
     fill(&template, &data, &none, Fill::default(), &world()).map_err(|faults| faults.to_string())
