@@ -79,7 +79,10 @@ fn what_is_wrong_is_found_before_there_is_a_viewer() {
         ("{ from: onw, width: 32, height: 24 }", "did you mean `own`?"),
         ("{ from: portrait, width: 32, height: 24 }", "`portrait` is generated"),
         ("{ from: own, width: 32, height: 24, crop: fase }", "did you mean `face`?"),
-        ("{ from: own, width: 32, height: 24, style: mist, like: other }", "`style` and `like` cannot stand together"),
+        (
+            "{ from: own, width: 32, height: 24, style: mist, like: other }",
+            "`style` and `like` cannot stand together",
+        ),
         ("{ from: own, width: 32, height: 24, strength: 1.5 }", "a number from 0 to 1"),
         ("{ from: own, width: 32, height: 24, refuse: \"{{style}}\" }", "refuse"),
         ("{ from: own, width: 32, height: 24, fallback: no.png }", "no.png"),
@@ -90,10 +93,15 @@ fn what_is_wrong_is_found_before_there_is_a_viewer() {
 }
 
 /// What the first layer shows, and the warnings.
-fn shown(text: &str, data: Value, generated: &BTreeMap<String, Generated>) -> Result<(Digest, String), String> {
+fn shown(
+    text: &str,
+    data: Value,
+    generated: &BTreeMap<String, Generated>,
+) -> Result<(Digest, String), String> {
     let template = open(text);
     let data = template.data("viewer", data).unwrap();
-    let filled = fill(&template, &data, generated, Fill::default(), &world()).map_err(|faults| faults.to_string())?;
+    let filled =
+        fill(&template, &data, generated, Fill::default(), &world()).map_err(|faults| faults.to_string())?;
     let LayerKind::Image { asset, .. } = &filled.value.scenes[0].layers[0].kind else { panic!("no image") };
     let warnings: Vec<String> = filled.warnings.iter().map(ToString::to_string).collect();
     Ok((*asset, warnings.join("\n")))

@@ -112,7 +112,7 @@ fn photos_are_turned_upright() {
 fn what_is_no_photo_is_refused() {
     let portrait = portrait();
     let whole = portrait.bytes();
-    let mut bomb = whole[..64].to_vec();
+    let mut bomb = whole.to_vec();
     // Width and height in the header of a PNG file, with the header's checksum.
     bomb[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     let checksum = crc32(&bomb[12..29]);
@@ -258,7 +258,19 @@ fn a_style_changes_pixels_and_keeps_edges() {
     let before = edges(&photo);
     let like = PhotoStyle::Like(sample("pic2/IMG_20191224_234846.jpg").into());
     let named = |name: &str| PhotoStyle::Named(name.to_owned());
-    for (case, style) in [("pastel", named("pastel")), ("starry", named("starry")), ("like", like)] {
+    let elsewhere = over_white(&pixels(
+        &prepare(
+            "style-other",
+            &PhotoRequest { source: sample("pic1/IMG_1054.JPG").into(), ..plain.clone() },
+        )
+        .picture,
+    ));
+    let chance = correlation(&before, &edges(&elsewhere));
+    assert!(chance < 0.15, "another photo: {chance}");
+    // Brush strokes are edges of their own.
+    for (case, style, least) in
+        [("pastel", named("pastel"), 0.45), ("starry", named("starry"), 0.3), ("like", like, 0.3)]
+    {
         let request = PhotoRequest { style: Some(style.clone()), ..plain.clone() };
         let prepared = prepare(&format!("style-{case}"), &request);
         assert_eq!(
@@ -268,7 +280,7 @@ fn a_style_changes_pixels_and_keeps_edges() {
         let painted = over_white(&pixels(&prepared.picture));
         assert!(psnr(&photo, &painted) < 20.0, "{case}: {}", psnr(&photo, &painted));
         let kept = correlation(&before, &edges(&painted));
-        assert!(kept > 0.45, "{case}: {kept}");
+        assert!(kept > least, "{case}: {kept}");
         let half = PhotoRequest { strength: 0.5, ..request.clone() };
         let half = over_white(&pixels(&prepare(&format!("style-{case}-half"), &half).picture));
         assert!(psnr(&photo, &half) > psnr(&photo, &painted) + 4.0, "{case}");
@@ -454,7 +466,13 @@ fn the_engine_prepares_each_photo_once() {
     assert!(error.is_input_fault() && error.to_string().contains("generate.portrait"), "{error}");
 }
 
-/// Prints how long each operation takes; see docs/generators.md.
+/// The time that this thread has computed: that of a clock would measure whoever else is at work.
+fn computed() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("this measures on Linux");
+    Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default())
+}
+
+/// Prints how long each operation computes; see docs/generators.md.
 #[test]
 #[ignore = "it measures"]
 fn how_long_it_takes() {
@@ -487,12 +505,18 @@ fn how_long_it_takes() {
         prepare("warm", &request);
         let best = (0..3)
             .map(|_| {
-                let started = Instant::now();
+                let started = computed();
                 prepare("warm", &request);
-                started.elapsed()
+                computed() - started
             })
             .min()
             .unwrap_or_default();
         println!("{case}: {} ms", best.as_millis());
+        if let Some(memory) = fs::read_to_string("/proc/self/status")
+            .ok()
+            .and_then(|status| status.lines().find(|line| line.starts_with("VmHWM")).map(str::to_owned))
+        {
+            println!("  {memory}");
+        }
     }
 }
