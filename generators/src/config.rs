@@ -333,6 +333,8 @@ impl Settings {
                         });
                     engine = engine.with_image(chosen.collect::<Result<_, _>>()?);
                 }
+                // There is nothing to choose.
+                Kind::Photo => {}
             }
         }
         Ok(engine)
@@ -359,6 +361,7 @@ impl Settings {
                 Kind::Text => offline.text_providers().iter().map(|p| p.name().to_owned()).collect(),
                 Kind::Voice => offline.voice_providers().iter().map(|p| p.name().to_owned()).collect(),
                 Kind::Image => offline.image_providers().iter().map(|p| p.name().to_owned()).collect(),
+                Kind::Photo => vec!["photo".to_owned()],
             }
         };
         for (kind, list) in self.lists() {
@@ -392,7 +395,7 @@ impl Settings {
                 let message = "a provider's name has 1 to 64 letters, digits, `-`, `_` and `.`";
                 return Err(self.fault(&format!("providers.{name}"), message));
             }
-            let all = [Kind::Text, Kind::Voice, Kind::Image];
+            let all = [Kind::Text, Kind::Voice, Kind::Image, Kind::Photo];
             if name == "fallback" || all.into_iter().any(|kind| built_in(kind).contains(name)) {
                 let message = format!("`{name}` is the name of something built in; choose another");
                 return Err(self.fault(&format!("providers.{name}"), message));

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use vignette_templates::blob::Digest;
 use vignette_templates::generate::{
-    Cost, Generated, GeneratedValue, ImageRequest, Piece, Provenance, Request, RequestKind, TextRequest,
-    VoiceRequest,
+    Cost, Generated, GeneratedValue, ImageRequest, PhotoRequest, Piece, Provenance, Request, RequestKind,
+    TextRequest, VoiceRequest,
 };
 
 use crate::cache::{Cache, Made};
@@ -21,6 +21,7 @@ use crate::gate::{Gate, Ledger, Usage};
 use crate::guard::{self, Others, WordLists};
 use crate::image::Procedural;
 use crate::kept::{self, Keep};
+use crate::photo::Photos;
 use crate::provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
@@ -110,6 +111,7 @@ pub struct Engine {
     text: Option<Vec<Arc<dyn TextProvider>>>,
     voice: Option<Vec<Arc<dyn VoiceProvider>>>,
     image: Option<Vec<Arc<dyn ImageProvider>>>,
+    photo: Option<Arc<Photos>>,
     options: Options,
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
@@ -139,6 +141,7 @@ impl Engine {
             text: None,
             voice: None,
             image: None,
+            photo: None,
             options,
             cache,
             keep: None,
@@ -167,6 +170,7 @@ impl Engine {
                 Arc::new(EspeakNg::default()),
             ])
             .with_image(vec![Arc::new(Procedural)])
+            .with_photo(Photos::default())
     }
 
     /// Uses these providers for copy, first to last.
@@ -184,6 +188,12 @@ impl Engine {
     /// Uses these providers for pictures, first to last.
     pub fn with_image(mut self, providers: Vec<Arc<dyn ImageProvider>>) -> Self {
         self.image = Some(providers);
+        self
+    }
+
+    /// Prepares photos with this one.
+    pub fn with_photo(mut self, photos: Photos) -> Self {
+        self.photo = Some(Arc::new(photos));
         self
     }
 
@@ -243,6 +253,7 @@ impl Engine {
             Kind::Text => self.text = None,
             Kind::Voice => self.voice = None,
             Kind::Image => self.image = None,
+            Kind::Photo => self.photo = None,
         }
         self
     }
@@ -325,6 +336,7 @@ impl Engine {
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
             RequestKind::Voice(voice) => (guard::clean_data(&recorded::told(voice)), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
+            RequestKind::Photo(_) => ("the photo itself, which stays on this machine".to_owned(), &[], &[]),
         };
         let told = |provider: &str, model: String, remote: bool, follows: bool| Told {
             provider: provider.to_owned(),
@@ -346,6 +358,9 @@ impl Engine {
             }
             RequestKind::Image(_) => {
                 self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote(), false)).collect()
+            }
+            RequestKind::Photo(photo) => {
+                self.photo.iter().map(|p| told(p.name(), p.model(photo), false, false)).collect()
             }
         }
     }
@@ -415,6 +430,7 @@ impl Engine {
             RequestKind::Text(text) => self.text(request, text),
             RequestKind::Voice(voice) => self.voice(request, &self.with_sounds(voice)),
             RequestKind::Image(image) => self.image(request, image),
+            RequestKind::Photo(photo) => self.photo(request, photo),
         };
         // An error may come from another caller's flight, under that caller's name.
         result.map_err(|error| match error {
@@ -528,12 +544,35 @@ impl Engine {
                 (Kind::Voice, voice_key(request, &self.with_sounds(voice), self.voice.as_ref()?))
             }
             RequestKind::Image(_) => (Kind::Image, image_key(request, self.image.as_ref()?)),
+            RequestKind::Photo(photo) => (Kind::Photo, photo_key(request, photo, self.photo.as_ref()?)),
         })
     }
 
     /// Lets go of a result that is remembered under `key`; what is [kept](Engine::with_keep) beyond this process stays.
     pub fn forget(&self, key: &Digest) {
         self.cache.forget(key);
+    }
+
+    fn photo(&self, request: &Request, photo: &PhotoRequest) -> Result<Generated, GenerateError> {
+        let Some(photos) = &self.photo else {
+            return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Photo });
+        };
+        let key = photo_key(request, photo, photos);
+        self.remembered(key, &|_| true, || {
+            self.first(key, request, Kind::Photo, std::slice::from_ref(photos), |photos, context| {
+                let name = photos.name();
+                let (call, wanted) = (Arc::clone(photos), photo.clone());
+                let made = self.call(name, &context, move |context| call.prepare(&wanted, context))?;
+                let provenance = Provenance {
+                    provider: name.to_owned(),
+                    model: made.models.join(", "),
+                    synthetic: made.synthetic,
+                    skipped: made.skipped,
+                    ..Provenance::default()
+                };
+                Ok(Generated { value: GeneratedValue::Image(made.picture), provenance })
+            })
+        })
     }
 
     /// Nothing when a provider may be told what the request says.
@@ -717,6 +756,7 @@ fn made_by<T>(
         seed: Some(request.seed),
         made_at: answer.made_at,
         cost: answer.cost,
+        skipped: Vec::new(),
     }
 }
 
@@ -763,6 +803,12 @@ impl Named for dyn ImageProvider {
     }
 }
 
+impl Named for Photos {
+    fn called(&self) -> &str {
+        self.name()
+    }
+}
+
 /// Who is asked, as it stands in the name of a result.
 #[derive(Serialize)]
 struct Asked {
@@ -803,6 +849,12 @@ fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>]) -> Digest 
     let models: Vec<_> =
         providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
     key(request, &request.kind, Some(request.seed), &models)
+}
+
+/// Nothing about a photo is left to chance, so the seed is no part of its name.
+fn photo_key(request: &Request, photo: &PhotoRequest, photos: &Photos) -> Digest {
+    let asked = Asked::new(photos.name(), photos.model(photo), false, request);
+    key(request, &request.kind, None, &[asked])
 }
 
 /// The name of a result: a digest, so that nothing of a viewer can be read from it.

@@ -9,7 +9,8 @@
 //! providers in order, each under a deadline, and never asking twice for the same thing.
 //! [`Engine::offline`] needs no account and no network: copy comes from weighted phrase grammars
 //! ([`Grammar`]), speech from the neural voice `hibari` where it is installed ([`Hibari`], [`Models`]) and else from the
-//! programs `flite` ([`Flite`]) and `espeak-ng` ([`EspeakNg`]), and pictures from seeded procedural art ([`Procedural`]).
+//! programs `flite` ([`Flite`]) and `espeak-ng` ([`EspeakNg`]), and pictures from seeded procedural art ([`Procedural`]). A viewer's
+//! own photo is prepared on this machine alone ([`Photos`]).
 //! [`Settings`] choose other providers, hosted or local, by a file.
 //!
 //! What providers outside this machine are told and may cost is bounded before they are asked, what they answer is judged before
@@ -24,10 +25,12 @@ mod copy;
 mod engine;
 mod error;
 mod gate;
+mod graph;
 mod guard;
 mod image;
 mod kept;
 pub mod models;
+mod photo;
 mod provider;
 mod random;
 mod remote;
@@ -44,6 +47,7 @@ pub use guard::WordLists;
 pub use image::Procedural;
 pub use kept::Keep;
 pub use models::Models;
+pub use photo::{Photos, Prepared};
 pub use provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 pub use text::{Grammar, variants};
 pub use voice::{Coverage, EspeakNg, Flite, Hibari};

@@ -21,6 +21,8 @@ pub enum Kind {
     Voice,
     /// Pictures.
     Image,
+    /// Photos of the viewer's own, prepared to be shown.
+    Photo,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
                 "switch the `procedural` provider on (it is built in and needs nothing installed), \
                  or declare a fallback picture"
             }
+            Kind::Photo => "give the request or its asset a `fallback`",
         }
     }
 }
@@ -46,6 +49,7 @@ impl fmt::Display for Kind {
             Kind::Text => "text",
             Kind::Voice => "voice",
             Kind::Image => "image",
+            Kind::Photo => "photo",
         })
     }
 }

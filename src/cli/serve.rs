@@ -274,7 +274,7 @@ impl Opened for OpenTemplate {
             let kind = match kind {
                 Kind::Text => GeneratedKind::Text,
                 Kind::Voice => GeneratedKind::Voice,
-                Kind::Image => GeneratedKind::Image,
+                Kind::Image | Kind::Photo => GeneratedKind::Image,
             };
             Remembered { kind, key }
         });

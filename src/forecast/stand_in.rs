@@ -27,7 +27,11 @@ impl<'a> StandIns<'a> {
             true if estimate => Voices::Estimated,
             true => Voices::Spoken,
         };
-        StandIns { engine, voices, has_pictures: entries().any(|generator| generator.image.is_some()) }
+        StandIns {
+            engine,
+            voices,
+            has_pictures: entries().any(|made| made.image.is_some() || made.photo.is_some()),
+        }
     }
 
     pub(super) fn voices(&self) -> Voices {
@@ -44,7 +48,7 @@ impl<'a> StandIns<'a> {
             RequestKind::Voice(voice) if self.voices != Voices::Spoken => {
                 Ok(stands_in(GeneratedValue::Voice(estimated(voice))))
             }
-            RequestKind::Image(_) => {
+            RequestKind::Image(_) | RequestKind::Photo(_) => {
                 // The same request gives the same picture, so that what names the request may name the picture.
                 let asked = serde_json::to_vec(&(&request.locale, request.seed, &request.kind));
                 Ok(stands_in(GeneratedValue::Image(Blob::new(asked.unwrap_or_default()))))

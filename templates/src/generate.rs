@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blob::Blob;
+use crate::blob::{Blob, Digest};
 use crate::time::Time;
 use crate::video::Color;
 
@@ -47,7 +47,7 @@ pub enum Piece {
     Value(String),
 }
 
-/// The three kinds of things that can be generated.
+/// The four kinds of things that can be generated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
@@ -57,6 +57,8 @@ pub enum RequestKind {
     Voice(VoiceRequest),
     /// A picture.
     Image(ImageRequest),
+    /// A photo of the viewer's own, prepared to be shown.
+    Photo(PhotoRequest),
 }
 
 /// Asks for a line of copy.
@@ -170,6 +172,106 @@ pub struct ImageRequest {
     pub palette: Vec<Color>,
 }
 
+/// Asks for a photo to be prepared: turned upright, judged, cropped, enlarged, cut out, restyled. It never leaves this machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhotoRequest {
+    /// The photo: a PNG, JPEG or WebP file.
+    pub source: Source,
+    /// Width in pixels, 1 to 4096; with [`Crop::None`] the most that it may be.
+    pub width: u32,
+    /// Height in pixels, 1 to 4096; with [`Crop::None`] the most that it may be.
+    pub height: u32,
+    /// Which part is shown. Default: [`Crop::Face`].
+    pub crop: Crop,
+    /// Whether the background is made transparent. Default: no.
+    pub cut_out: bool,
+    /// What is done when the photo has fewer pixels than are asked for. Default: [`Enlarge::Auto`].
+    pub enlarge: Enlarge,
+    /// Whether noise is taken out. Default: no.
+    pub denoise: bool,
+    /// The style it is painted in. Default: none.
+    pub style: Option<PhotoStyle>,
+    /// How much of the style is seen, 0 to 1. Default: 1.
+    pub strength: f32,
+    /// The score of unsafe content, 0 to 1, from which on the photo is refused. Default: it is not judged.
+    pub refuse: Option<f32>,
+}
+
+impl PhotoRequest {
+    /// The face of `source` in a picture of `width` x `height` pixels, and nothing else done to it.
+    pub fn new(source: Blob, width: u32, height: u32) -> Self {
+        PhotoRequest {
+            source: source.into(),
+            width,
+            height,
+            crop: Crop::default(),
+            cut_out: false,
+            enlarge: Enlarge::default(),
+            denoise: false,
+            style: None,
+            strength: 1.0,
+            refuse: None,
+        }
+    }
+}
+
+/// A file that a request works on, known by its digest. Its bytes travel with it but are no part of what names the request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// The digest of the file.
+    pub digest: Digest,
+    /// The file; `None` in a request that was written down and read again.
+    #[serde(skip)]
+    pub file: Option<Blob>,
+}
+
+impl From<Blob> for Source {
+    fn from(blob: Blob) -> Self {
+        Source { digest: blob.digest(), file: Some(blob) }
+    }
+}
+
+impl PartialEq for Source {
+    /// Whether both are the same file.
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+/// Which part of a photo is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Crop {
+    /// The part around the faces.
+    #[default]
+    Face,
+    /// The middle.
+    Centre,
+    /// All of it, in its own shape.
+    None,
+}
+
+/// What is done with a photo that has fewer pixels than are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enlarge {
+    /// A model draws it larger.
+    #[default]
+    Auto,
+    /// It is only resampled.
+    Off,
+}
+
+/// The style that a photo is painted in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhotoStyle {
+    /// One that the engine knows by this name.
+    Named(String),
+    /// That of this picture.
+    Like(Source),
+}
+
 /// One generated value, with where it came from.
 #[derive(Clone, Debug)]
 pub struct Generated {
@@ -236,6 +338,9 @@ pub struct Provenance {
     pub fallback: Option<String>,
     /// Whether a machine made it.
     pub synthetic: bool,
+    /// What was asked for and not done, or done in a plainer way, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// Why each provider that comes before this one in the configuration gave nothing, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instead_of: Vec<String>,

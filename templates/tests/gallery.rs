@@ -18,7 +18,9 @@ fn answer(kind: &RequestKind) -> GeneratedValue {
             words: Vec::new(),
             phonemes: Vec::new(),
         }),
-        RequestKind::Image(_) => GeneratedValue::Image(Blob::new(&b"\x89PNG\r\n\x1a\n"[..])),
+        RequestKind::Image(_) | RequestKind::Photo(_) => {
+            GeneratedValue::Image(Blob::new(&b"\x89PNG\r\n\x1a\n"[..]))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use support::open;
+use support::{open, world};
 use vignette_templates::generate::{Piece, Request, RequestKind, TextRequest};
 use vignette_templates::{Template, ask};
 
@@ -21,7 +21,7 @@ fn template(generate: &str) -> Template {
 fn asked(template: &Template, data: Value) -> Request {
     let data = template.data("viewer", data).unwrap_or_else(|faults| panic!("{faults}"));
     let mut requests =
-        ask(template, &data, &BTreeMap::new(), &support::world()).unwrap_or_else(|faults| panic!("{faults}"));
+        ask(template, &data, &BTreeMap::new(), &world()).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(requests.len(), 1);
     requests.remove(0)
 }
@@ -91,7 +91,7 @@ fn phrases_agree_with_the_viewer() {
 
 #[test]
 fn choices_at_fault_are_found_before_there_is_a_viewer() {
-    let world = support::world();
+    let world = world();
     for (say, expected) in [
         ("[gendr: f=a | other=b]", "there is no `gendr` to agree with"),
         ("[gender: f=a | m=b]", "has no `other`"),
@@ -108,7 +108,7 @@ fn choices_at_fault_are_found_before_there_is_a_viewer() {
 
 #[test]
 fn a_recording_is_asked_for_with_its_holes() {
-    let world = support::world().with("assets/hello.wav", b"RIFF\0\0\0\0WAVE");
+    let world = world().with("assets/hello.wav", b"RIFF\0\0\0\0WAVE");
     let open = |recording: &str| {
         let text = format!(
             "vignette: 1\nname: t\ncanvas: {{ width: 64, height: 48 }}\n\

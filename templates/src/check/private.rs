@@ -60,7 +60,8 @@ pub(crate) fn sent(
                         told.extend(fields_of(&image.palette, contract, &known));
                         told
                     }
-                    generator => fields_of(generator, contract, &known),
+                    // A photo, a picture's style and sizes are for this machine alone.
+                    _ => BTreeSet::new(),
                 };
                 sent.insert(name.clone(), told.into_iter().collect());
                 (name.clone(), fields_of(generator, contract, &known))
@@ -133,7 +134,7 @@ mod tests {
         };
         let text =
             |prompt: &str| format!("{{ text: {{ prompt: \"{prompt}\", fallback: \"{{{{who}}}}\" }} }}");
-        let rows: [(&str, String, &[&str]); 10] = [
+        let rows: [(&str, String, &[&str]); 11] = [
             ("a fallback is not sent", text("Greet for {{plan}}"), &[]),
             ("directly", text("Greet {{who}}"), &["/who"]),
             ("in a condition", text("Greet {{#if who}}warmly{{/if}}"), &["/who"]),
@@ -143,6 +144,7 @@ mod tests {
             ("what holds a personal field", text("In {{#with home}}{{city}}{{/with}}"), &["/home/door"]),
             ("a list", text("Pets: {{#each pets}}{{this.name}} {{/each}}"), &["/pets/*/name"]),
             ("by a reference in the schema", text("Greet {{ref}}"), &["/ref"]),
+            ("a photo is not sent", "{ photo: { from: \"{{who}}\", width: 8, height: 8 } }".into(), &[]),
             ("facts", "{ text: { prompt: Greet, facts: [\"{{who}}\"], fallback: a } }".into(), &["/who"]),
         ];
         for (name, generate, expected) in rows {

@@ -6,8 +6,9 @@ use crate::check::{asset_kind, file, name_of};
 use crate::fault::{At, Fault};
 use crate::generate::{GeneratedValue, Voice};
 use crate::template::document::Asset as WrittenAsset;
-use crate::template::scalar::NameKind;
-use crate::template::written::Written;
+use crate::template::generate::Generator;
+use crate::template::scalar::{FileName, NameKind};
+use crate::template::written::{Fixed, Written};
 use crate::video::{Asset, AssetKind, FontSource};
 
 impl<'a> Filler<'a> {
@@ -52,9 +53,63 @@ impl<'a> Filler<'a> {
         }
         // What was not generated has been said already; only its fallback is looked for here.
         let generator = self.template.document().generate.get(name)?;
-        let fallback = generator.image.as_ref()?.fallback.as_ref()?;
+        let fallback = self.picture_fallback(generator)?;
         let blob = self.read(&fallback.at, AssetKind::Image, &fallback.value.0)?;
         Some(self.keep(format!("generate.{name}"), AssetKind::Image, blob))
+    }
+
+    /// The file that is shown when the picture that `generator` makes does not come: a photo may have that of its asset.
+    pub(super) fn picture_fallback(&mut self, generator: &'a Generator) -> Option<&'a Fixed<FileName>> {
+        if let Some(own) = generator.picture_fallback() {
+            return Some(own);
+        }
+        let from = self.get(&generator.photo.as_ref()?.from)?.0;
+        self.template.document().assets.get(&from)?.fallback.as_ref()
+    }
+
+    /// The file of the asset that a photo is taken from. `None` after a fault; and without one where the file cannot be used but
+    /// the asset has a fallback or the photo has (`may_fall_back`): that is shown as it is.
+    pub(super) fn photo_file(&mut self, at: &At, name: &str, may_fall_back: bool) -> Option<Blob> {
+        let document = self.template.document();
+        let asset = match name_of(document, self.world, NameKind::Image, name) {
+            Ok(()) => document.assets.get(name),
+            Err((message, hint)) => {
+                self.faults.push(Fault::new(at, message).hint_if(hint));
+                return None;
+            }
+        };
+        let Some(asset) = asset else {
+            let fault = Fault::new(at, format!("`{name}` is generated"));
+            self.faults.push(fault.hint("a photo is made of an asset: name an entry of `assets`"));
+            return None;
+        };
+        let written = asset.image.as_ref()?;
+        match self.first_file(AssetKind::Image, written)? {
+            Ok(blob) => Some(blob),
+            Err(fault) => {
+                if asset.fallback.is_none() && !may_fall_back {
+                    self.faults.push(fault);
+                }
+                None
+            }
+        }
+    }
+
+    /// The file that an asset names first, or why it cannot be used; `None` after a fault in its name.
+    fn first_file(&mut self, kind: AssetKind, written: &Written<FileName>) -> Option<Result<Blob, Fault>> {
+        let name = self.get(written)?.0;
+        let (message, found, hint) = match name.is_empty() {
+            true => (
+                "no file is named".to_owned(),
+                None,
+                "give the data a value, or the asset a `fallback`".to_owned(),
+            ),
+            false => match file(self.world, kind, &name) {
+                Ok(blob) => return Some(Ok(blob)),
+                Err(refusal) => refusal,
+            },
+        };
+        Some(Err(Fault { found, ..Fault::new(&written.at, message).hint(hint) }))
     }
 
     /// The file of an asset, or its fallback with a warning.
@@ -64,19 +119,10 @@ impl<'a> Filler<'a> {
             let font = asset.font.as_ref()?;
             return self.read(&font.at, kind, &font.value.0);
         };
-        let name = self.get(written)?.0;
-        let (message, found, hint) = match name.is_empty() {
-            true => (
-                "no file is named".to_owned(),
-                None,
-                "give the data a value, or the asset a `fallback`".to_owned(),
-            ),
-            false => match file(self.world, kind, &name) {
-                Ok(blob) => return Some(blob),
-                Err(refusal) => refusal,
-            },
+        let fault = match self.first_file(kind, written)? {
+            Ok(blob) => return Some(blob),
+            Err(fault) => fault,
         };
-        let fault = Fault { found, ..Fault::new(&written.at, message).hint(hint) };
         match &asset.fallback {
             Some(fallback) => {
                 // The message would show a value of the viewer's data, and warnings may be kept.

@@ -90,8 +90,9 @@ pub fn fill(
 
 /// What can be generated now: every request whose inputs are known and that `generated` does not answer yet.
 ///
-/// Called again with the answers until it gives none, because speech may say a text that is generated first. Of the files in
-/// `world` only recordings take part, whose holes are to be spoken.
+/// Called again with the answers until it gives none, because speech may say a text that is generated first. Of `world` only the
+/// recordings are read whose holes are to be spoken, and the photos that a request works on; where such a photo cannot be used and something stands
+/// in for it, there is no request.
 ///
 /// # Errors
 /// Every value of a request that is wrong once it is filled.

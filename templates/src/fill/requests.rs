@@ -8,13 +8,13 @@ use crate::check::layers::rules_in;
 use crate::expr::Expression;
 use crate::fault::{At, Fault};
 use crate::generate::{
-    GeneratedValue, Hole, ImageRequest, Phrase, Piece, Provenance, Recording, Request, RequestKind,
-    SpokenWord, TextRequest, Viewer, VoiceRequest,
+    GeneratedValue, Hole, ImageRequest, PhotoRequest, PhotoStyle, Phrase, Piece, Provenance, Recording,
+    Request, RequestKind, SpokenWord, TextRequest, Viewer, VoiceRequest,
 };
 use crate::pronunciation;
 use crate::template::generate::{
-    Generator, ImageGenerator, Phrase as WrittenPhrase, Recording as WrittenRecording, SaidAs, TextGenerator,
-    VoiceGenerator,
+    Generator, ImageGenerator, PhotoGenerator, Phrase as WrittenPhrase, Recording as WrittenRecording,
+    SaidAs, TextGenerator, VoiceGenerator,
 };
 use crate::template::layer::Repeat;
 use crate::template::read::{Either, Read, Visit};
@@ -27,7 +27,7 @@ const MAX_CHARS: u32 = 120;
 /// The size of a generated picture when the template sets none, in pixels.
 const IMAGE_SIZE: (u32, u32) = (960, 540);
 
-impl Filler<'_> {
+impl<'a> Filler<'a> {
     /// Asks for `generator`, unless it uses something that is still to come.
     pub(super) fn request(&mut self, name: &str, generator: &Generator) {
         self.wait_for(name);
@@ -43,6 +43,9 @@ impl Filler<'_> {
             }
             Generator { image: Some(image), .. } => {
                 (self.image_request(image).map(RequestKind::Image), &image.seed, &image.send_personal)
+            }
+            Generator { photo: Some(photo), .. } => {
+                (self.photo_request(photo).map(RequestKind::Photo), &None, &None)
             }
             _ => return,
         };
@@ -73,6 +76,10 @@ impl Filler<'_> {
         }
         let mut waits = Waits(self, false);
         generator.visit(&mut waits);
+        // The data may name the file of an asset by way of what is generated.
+        for asset in generator.assets(self.template.document()) {
+            asset.visit(&mut waits);
+        }
         waits.1
     }
 
@@ -313,14 +320,40 @@ impl Filler<'_> {
         })
     }
 
+    /// `None` after a fault, and where a fallback stands in for the photo.
+    fn photo_request(&mut self, photo: &PhotoGenerator) -> Option<PhotoRequest> {
+        let style = match (&photo.style, &photo.like) {
+            (Some(name), _) => Some(PhotoStyle::Named(self.get(name)?.0)),
+            (None, Some(picture)) => {
+                let name = self.get(picture)?.0;
+                Some(PhotoStyle::Like(self.photo_file(&picture.at, &name, false)?.into()))
+            }
+            (None, None) => None,
+        };
+        let name = self.get(&photo.from)?.0;
+        let source = self.photo_file(&photo.from.at, &name, photo.fallback.is_some())?;
+        let (width, height) = (self.get(&photo.width)?.0, self.get(&photo.height)?.0);
+        let request = PhotoRequest::new(source, width, height);
+        Some(PhotoRequest {
+            crop: self.opt(&photo.crop).unwrap_or(request.crop),
+            cut_out: self.opt(&photo.cut_out).map_or(request.cut_out, |flag| flag.0),
+            enlarge: self.opt(&photo.enlarge).unwrap_or(request.enlarge),
+            denoise: self.opt(&photo.denoise).map_or(request.denoise, |flag| flag.0),
+            style,
+            strength: self.opt(&photo.strength).map_or(request.strength, |share| share.0),
+            refuse: photo.refuse.as_ref().map(|score| score.value.0),
+            ..request
+        })
+    }
+
     /// Takes the declared fallback of something that was not generated.
-    pub(super) fn stand_in(&mut self, name: &str, at: &At, generator: &Generator) {
+    pub(super) fn stand_in(&mut self, name: &str, at: &At, generator: &'a Generator) {
         let fallback = match generator {
             Generator { text: Some(text), .. } => match &text.fallback {
                 Some(fallback) => self.get(fallback).map(|text| text.0),
                 None => None,
             },
-            Generator { image: Some(image), .. } if image.fallback.is_some() => Some(String::new()),
+            generator if self.picture_fallback(generator).is_some() => Some(String::new()),
             _ => None,
         };
         let Some(fallback) = fallback else {

@@ -1,21 +1,53 @@
 //! What a template asks to be generated.
 
+use super::document::{Asset, Document};
 use super::read::{Either, Named};
 use super::record::record;
 use super::scalar::{
-    Characters, FileName, Flag, Frequency, Label, Paintable, Pause, Pixels, SoundName, Speed, Text,
+    Characters, FileName, Flag, Fraction, Frequency, ImageName, Label, Paintable, Pause, Pixels, SoundName,
+    Speed, Text,
 };
 use super::written::{Fixed, Written};
+use crate::generate::{Crop, Enlarge};
 
 record! {
     /// Something that is generated for each viewer.
-    pub struct Generator called "something to generate", exactly one of [text, voice, image] {
+    pub struct Generator called "something to generate", exactly one of [text, voice, image, photo] {
         /// A line of copy, used as `{{name}}`.
         pub text: Option<TextGenerator>,
         /// Speech; `{{name.duration}}` is its length in seconds.
         pub voice: Option<VoiceGenerator>,
         /// A picture, used like an asset.
         pub image: Option<ImageGenerator>,
+        /// A photo of the viewer's own, prepared to be shown; used like an asset.
+        pub photo: Option<PhotoGenerator>,
+    }
+}
+
+impl Generator {
+    /// Whether it is used like an image asset.
+    pub(crate) fn is_picture(&self) -> bool {
+        self.image.is_some() || self.photo.is_some()
+    }
+
+    /// The assets that it works on, as far as they are known without a viewer; all of them where it depends on one.
+    pub(crate) fn assets<'d>(&self, document: &'d Document) -> Vec<&'d Asset> {
+        let Some(photo) = &self.photo else { return Vec::new() };
+        let names = [Some(&photo.from), photo.like.as_ref()];
+        let names = names.into_iter().flatten().map(|name| name.plain());
+        match names.collect::<Option<Vec<_>>>() {
+            Some(names) => names.iter().filter_map(|name| document.assets.get(&name.0)).collect(),
+            None => document.assets.entries.iter().map(|(_, _, asset)| asset).collect(),
+        }
+    }
+
+    /// The file that is shown when no picture comes back.
+    pub(crate) fn picture_fallback(&self) -> Option<&Fixed<FileName>> {
+        match (&self.image, &self.photo) {
+            (Some(image), _) => image.fallback.as_ref(),
+            (None, Some(photo)) => photo.fallback.as_ref(),
+            (None, None) => None,
+        }
     }
 }
 
@@ -140,6 +172,36 @@ record! {
         /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
         pub send_personal: Option<Fixed<Flag>>,
         /// The file that is shown when no picture comes back.
+        pub fallback: Option<Fixed<FileName>>,
+    }
+}
+
+record! {
+    /// A photo of the viewer's own, prepared to be shown. It is worked on where the video is made and sent nowhere.
+    pub struct PhotoGenerator called "a photo to prepare" {
+        /// The image asset that is the photo: a PNG, JPEG or WebP file. It is turned upright as its EXIF data say.
+        pub from: Written<ImageName>,
+        /// Width in pixels; with `crop: none` the most that it may be.
+        pub width: Written<Pixels>,
+        /// Height in pixels; with `crop: none` the most that it may be.
+        pub height: Written<Pixels>,
+        /// The part that is shown: `face`, around the faces; `centre`, the middle; `none`, all of it in its own shape. Default: face.
+        pub crop: Option<Written<Crop>>,
+        /// Whether the background is made transparent. Default: false.
+        pub cut_out: Option<Written<Flag>>,
+        /// What is done when the photo has too few pixels: `auto`, a model draws it larger; `off`, it is only resampled. Default: auto.
+        pub enlarge: Option<Written<Enlarge>>,
+        /// Whether noise is taken out. Default: false.
+        pub denoise: Option<Written<Flag>>,
+        /// The style it is painted in, e.g. `pastel`. Default: none.
+        pub style: Option<Written<Label>>,
+        /// An image asset whose style it is painted in; instead of `style`. Default: none.
+        pub like: Option<Written<ImageName>>,
+        /// How much of the style is seen, 0 to 1. Default: 1.
+        pub strength: Option<Written<Fraction>>,
+        /// The score of unsafe content, 0 to 1, from which on the photo is not shown. Default: it is not judged.
+        pub refuse: Option<Fixed<Fraction>>,
+        /// The file that is shown when the photo cannot be. Default: the fallback of the asset.
         pub fallback: Option<Fixed<FileName>>,
     }
 }

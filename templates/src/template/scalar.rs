@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::expr::Locale;
 use crate::fault::did_you_mean;
+use crate::generate::{Crop, Enlarge};
 use crate::source::Node;
 use crate::time::{FrameRate, Time};
 use crate::units::{self, Duration, Length, LengthUnit};
@@ -467,6 +468,10 @@ keywords! {
     }
     Case, "a case" { "upper" => Case::Upper, "lower" => Case::Lower, "title" => Case::Title, "none" => Case::None }
     Cut, "`cut`" { "cut" => Cut }
+    Crop, "which part of a photo is shown" {
+        "face" => Crop::Face, "centre" => Crop::Centre, "center" => Crop::Centre, "none" => Crop::None,
+    }
+    Enlarge, "`auto` or `off`" { "auto" => Enlarge::Auto, "off" => Enlarge::Off }
 }
 
 /// Defines scalars that name something else in the template.

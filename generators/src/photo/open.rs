@@ -1,0 +1,46 @@
+//! From a file to pixels, upright; what cannot be a photo is refused.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
+
+/// The most pixels that a photo may have: 64 million.
+const MAX_PIXELS: u64 = 64 << 20;
+/// The longest side that a photo may have, in pixels.
+const MAX_SIDE: u32 = 16384;
+/// The shortest side that a photo may have, in pixels: nobody is known on less.
+const MIN_SIDE: u32 = 32;
+/// The most memory that decoding may take.
+const MAX_DECODER_BYTES: u64 = 512 << 20;
+
+/// The photo in a PNG, JPEG or WebP file, straight sRGB, turned upright as its EXIF data say (CIPA DC-008, tag 274).
+///
+/// # Errors
+/// Why it is no photo that can be used.
+pub(super) fn open(bytes: &[u8]) -> Result<RgbaImage, String> {
+    let broken = |error: image::ImageError| format!("it cannot be decoded: {error}");
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => format,
+        _ => return Err("a photo is a PNG, JPEG or WebP file".to_owned()),
+    };
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    if width.min(height) < MIN_SIDE {
+        return Err(format!("it has {width} x {height} pixels, and needs {MIN_SIDE} on each side"));
+    }
+    // Before anything is decoded: a small file can claim to be a huge picture.
+    if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!(
+            "it has {width} x {height} pixels, more than the {MAX_SIDE} on a side or {} million in all that are allowed",
+            MAX_PIXELS >> 20
+        ));
+    }
+    let orientation = decoder.orientation().map_err(broken)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgba8())
+}
