@@ -283,6 +283,11 @@ impl Engine {
         self.gates().for_each(|gate| gate.tell(ledger.clone()));
     }
 
+    /// Has paid providers not asked any more, and nobody wait for them; or has them asked again.
+    pub fn halt(&self, halted: bool) {
+        self.gates().for_each(|gate| gate.halt(halted));
+    }
+
     fn gates(&self) -> impl Iterator<Item = &Gate> {
         let text = self.text_providers().iter().filter_map(|provider| provider.gate());
         let voice = self.voice_providers().iter().filter_map(|provider| provider.gate());

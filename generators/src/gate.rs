@@ -105,6 +105,8 @@ struct State {
     trying: bool,
     /// The provider itself asked to be left alone until then.
     paused: Option<Instant>,
+    /// Nobody wants an answer any more.
+    halted: bool,
 }
 
 /// How a request ended.
@@ -145,6 +147,25 @@ impl Gate {
         state.used = sum(state.used, spent);
     }
 
+    /// Lets nothing through, and ends all waiting; or lets requests through again.
+    pub(crate) fn halt(&self, halted: bool) {
+        self.lock().halted = halted;
+        self.changed.notify_all();
+    }
+
+    /// Waits so long, or until it is halted.
+    pub(crate) fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while !state.halted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Tells `ledger` from now on what is taken of the budget.
     pub(crate) fn tell(&self, ledger: Option<Ledger>) {
         *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
@@ -179,6 +200,9 @@ impl Gate {
         let limit = |reason: String| GenerateError::Limit { provider: self.provider.clone(), reason };
         let mut state = self.lock();
         loop {
+            if state.halted {
+                return Err(limit("not asked, because the work was ended".to_owned()));
+            }
             let now = Instant::now();
             let mut trial = false;
             if let Some((until, why)) = &state.open {
@@ -429,6 +453,23 @@ mod tests {
         gate.tell(Some(Arc::new(|_: &str, _: Cost| false)));
         assert!(refusal(gate.enter(tokens(20), soon())).contains("could not be noted"));
         assert_eq!((gate.usage().used.tokens, gate.usage().waiting), (75, 0));
+    }
+
+    #[test]
+    fn nobody_waits_for_what_nobody_wants() {
+        let gate = gate(Limits { concurrent: 1, ..Limits::default() });
+        let first = gate.enter(ONE, soon()).unwrap();
+        let hour = Duration::from_secs(3600);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| refusal(gate.enter(ONE, Instant::now() + hour)));
+            let rests = scope.spawn(|| gate.rest(hour));
+            gate.halt(true);
+            assert!(waits.join().unwrap().contains("the work was ended"));
+            rests.join().unwrap();
+        });
+        first.end(&End::Answered(ONE));
+        gate.halt(false);
+        gate.enter(ONE, soon()).unwrap().end(&End::Answered(ONE));
     }
 
     #[test]

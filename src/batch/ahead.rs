@@ -182,7 +182,9 @@ mod tests {
             let filler = scope.spawn(|| ahead.next_draft());
             assert_eq!(ahead.next(&|| false), None);
             ahead.close();
-            assert_eq!((reader.join().unwrap(), filler.join().unwrap()), (3, None));
+            // It may be told before it has read anything.
+            assert!(reader.join().unwrap() <= 3);
+            assert_eq!(filler.join().unwrap(), None);
         });
     }
 }

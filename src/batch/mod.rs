@@ -134,7 +134,7 @@ pub enum Ended {
 }
 
 /// Renders a video for every row of `audience` into `folder`, which is made if it is missing, and writes the table of
-/// results beside them.
+/// results beside them. An engine makes one batch at a time.
 ///
 /// # Errors
 /// What keeps the batch from being begun: a folder that cannot be made or in which another batch is at work or was begun, a
@@ -208,7 +208,9 @@ fn run_with(
     };
     let (counts, ended) = {
         let _told = spending::note(engine.generators(), &batch.journal);
-        batch.work(make)
+        let made = batch.work(make);
+        engine.generators().halt(false);
+        made
     };
     let told = results::write(&results, audience, &batch.journal(), |row| batch.file_of(row));
     let ended = match (ended, told) {
@@ -300,8 +302,15 @@ impl Batch<'_> {
             for _ in 0..fillers {
                 scope.spawn(|| self.fill_all(&ahead));
             }
-            let _done = Finally(|| ahead.close());
-            self.make_all(make, &ahead)
+            let ended = Cell::new(true);
+            let _done = Finally(|| {
+                ahead.close();
+                // Who waits for a service waits for nothing then.
+                self.engine.generators().halt(ended.get());
+            });
+            let made = self.make_all(make, &ahead);
+            ended.set(made.1.is_some());
+            made
         })
     }
 

@@ -180,7 +180,7 @@ impl Client {
             if !fault.again || attempt >= self.options.retries || wait >= time {
                 return Err(self.error(fault, attempt, given, wait >= time));
             }
-            std::thread::sleep(wait);
+            self.gate.rest(wait);
             attempt += 1;
         }
     }
