@@ -76,7 +76,7 @@ fn a_photo_is_asked_for_by_its_content() {
 fn what_is_wrong_is_found_before_there_is_a_viewer() {
     for (photo, expected) in [
         ("{ from: own, width: 32 }", "the field `height` is missing"),
-        ("{ from: onw, width: 32, height: 24 }", "did you mean `own`?"),
+        ("{ from: onw, width: 32, height: 24 }", "unknown image `onw`"),
         ("{ from: portrait, width: 32, height: 24 }", "`portrait` is generated"),
         ("{ from: own, width: 32, height: 24, crop: fase }", "did you mean `face`?"),
         (

@@ -36,6 +36,7 @@ fn every_record_has_the_fields_that_it_publishes() {
         ("Hole", generate::Hole::FIELDS),
         ("Recorded", generate::Recorded::FIELDS),
         ("ImageGenerator", generate::ImageGenerator::FIELDS),
+        ("PhotoGenerator", generate::PhotoGenerator::FIELDS),
         ("Layer", layer::Layer::FIELDS),
         ("Spoken", layer::Spoken::FIELDS),
         ("Override", layer::Override::FIELDS),

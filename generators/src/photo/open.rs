@@ -39,8 +39,33 @@ pub(super) fn open(bytes: &[u8]) -> Result<RgbaImage, String> {
             MAX_PIXELS >> 20
         ));
     }
+    if format == ImageFormat::Png && !is_whole_png(bytes) {
+        return Err("it cannot be decoded: a checksum in it is wrong".to_owned());
+    }
     let orientation = decoder.orientation().map_err(broken)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     picture.apply_orientation(orientation);
     Ok(picture.into_rgba8())
+}
+
+/// Whether every chunk of a PNG file that is there in full has the checksum it says (PNG, third edition, section 5.3). The decoder does not
+/// look, and would show a torn file as noise.
+fn is_whole_png(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        // The type counts with the data.
+        let Some((data, after)) = length.checked_add(4).and_then(|length| after.split_at_checked(length))
+        else {
+            return true;
+        };
+        let Some((sum, after)) = after.split_first_chunk::<4>() else { return true };
+        let mut crc = flate2::Crc::new();
+        crc.update(data);
+        if crc.sum() != u32::from_be_bytes(*sum) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }

@@ -136,7 +136,7 @@ mod tests {
     fn peaks_between_samples_count() {
         let tone: Vec<f32> = (0..48_000)
             .flat_map(|n| {
-                [0.7 * (std::f32::consts::FRAC_PI_2 * n as f32 + std::f32::consts::FRAC_PI_4).sin(); 2]
+                [0.7 * (std::f32::consts::FRAC_PI_2 * (n % 4) as f32 + std::f32::consts::FRAC_PI_4).sin(); 2]
             })
             .collect();
         let highest = tone.iter().fold(0.0f32, |most, value| most.max(value.abs()));

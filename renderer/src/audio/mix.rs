@@ -414,7 +414,8 @@ mod tests {
 
         let loud = mix(&video(2, vec![AudioClip { gain_db: 40.0, ..under }]), &sounds);
         let most = loud.samples.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        assert!(most <= 0.8913 && most > 0.8, "{most}");
+        // Peaks between samples count, so the samples themselves stay a little lower.
+        assert!(most <= 0.8913 && most > 0.75, "{most}");
     }
 
     #[test]

@@ -95,7 +95,7 @@ const CUT_STEPS: u8 = 2;
 
 /// x264's `qcomp`, which with macroblock trees says how much better that is coded to which many later pictures refer: 0.6 by default,
 /// less is more. In a segment that is nearly all of the key frame's content, so more pays.
-const TREE_QCOMP: f64 = 0.5;
+const TREE_QCOMP: f64 = 0.47;
 
 /// x264's `veryfast` at constant quality.
 fn x264(quality: u8) -> Vec<Setting> {
