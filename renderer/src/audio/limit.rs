@@ -21,15 +21,12 @@ const TRIES: usize = 4;
 /// Turns interleaved stereo down around its peaks so that no true peak exceeds `ceiling`: neither a sample nor what a converter
 /// makes between two of them. What stays below it all along is left as it is, bit by bit.
 pub(super) fn limit(samples: &mut [f32], ceiling: f32) {
-    let mut aim = ceiling;
     for _ in 0..TRIES {
         let peaks = peaks(samples, ceiling);
-        let highest = peaks.iter().copied().fold(0.0, f32::max);
-        if highest <= ceiling * TOLERANCE {
+        if peaks.iter().all(|peak| *peak <= ceiling * TOLERANCE) {
             return;
         }
-        limit_by(samples, &peaks, aim);
-        aim *= ceiling / highest_of(samples, ceiling).max(ceiling);
+        limit_by(samples, &peaks, ceiling);
     }
     // What is left is a hair; a gain for all of it is not heard.
     let scale = (ceiling / highest_of(samples, ceiling).max(ceiling)).min(1.0);
@@ -101,11 +98,13 @@ fn limit_by(samples: &mut [f32], peaks: &[f32], ceiling: f32) {
     // Frames ahead whose gain is lower than of all that follow them: the front has the least.
     let mut coming: VecDeque<(usize, f32)> = VecDeque::new();
     let mut next = 0;
-    let mut held = 1.0f32;
-    let mut recent: VecDeque<f32> = VecDeque::from(vec![1.0; LOOK_AHEAD]);
+    // As if all before had been as loud as the beginning: a gain that falls from 1 on would come too late for its first peaks.
+    let gain_at = |frame: usize| (ceiling / peaks[frame].max(ceiling)).min(1.0);
+    let mut held = (0..LOOK_AHEAD.min(frames)).map(gain_at).fold(1.0, f32::min);
+    let mut recent: VecDeque<f32> = VecDeque::from(vec![held; LOOK_AHEAD]);
     for frame in 0..frames {
         while next < frames && next < frame + LOOK_AHEAD {
-            let gain = (ceiling / peaks[next].max(ceiling)).min(1.0);
+            let gain = gain_at(next);
             while coming.back().is_some_and(|(_, other)| *other >= gain) {
                 coming.pop_back();
             }
