@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
@@ -283,7 +284,8 @@ pub async fn get(
     let viewing = app.viewing(wish).await?;
     let file = output.file_name(&viewing).ok_or_else(|| Problem::internal("a video without a size"))?;
     let path = app.config.data_dir.join("files").join(&file);
-    if !std::path::Path::new(&path).is_file() {
+    let is_there = path.is_file();
+    if !is_there {
         let uses = jobs::uses_of(&viewing, &output).await?;
         let (state, template) = (app.clone(), name.to_owned());
         let noted = web::block(move || {
@@ -300,9 +302,12 @@ pub async fn get(
         Format::Mp4 => watch::video(app, &request, viewing).await?,
         _ => files::serve(&request, path, &file).await?.ok_or_else(Problem::busy)?,
     };
-    let reach = if personal { "private" } else { "public" };
-    if let Ok(value) = format!("{reach}, max-age={}", left.min(86_400)).parse() {
-        response.headers_mut().insert(actix_web::http::header::CACHE_CONTROL, value);
+    // What is sent while it is made may break off, so nobody keeps it.
+    if is_there || format != Format::Mp4 {
+        let reach = if personal { "private" } else { "public" };
+        if let Ok(value) = format!("{reach}, max-age={}", left.min(86_400)).parse() {
+            response.headers_mut().insert(CACHE_CONTROL, value);
+        }
     }
     Ok(response)
 }
