@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::complaints;
 use common::service::{Place, Receiver, Service, all_media};
@@ -50,16 +50,18 @@ fn a_database_that_is_away_loses_nothing() {
     let link = service.link("hello", json!({ "first_name": "Maria" }));
     let ids = renders(&service, 3, Some(&receiver));
     // Another process holds the database for longer than the service waits for it.
-    let script = "import sqlite3, sys, time\n\
+    let script = "import sqlite3, sys\n\
         db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n\
-        db.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\ntime.sleep(20)\ndb.execute('ROLLBACK')\n";
+        db.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()\ndb.execute('ROLLBACK')\n";
     let mut holder = Command::new("python3");
-    holder.args(["-c", script]).arg(place.data().join("vignette.db")).stdout(Stdio::piped());
+    holder.args(["-c", script]).arg(place.data().join("vignette.db"));
+    holder.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut holder = Ended(holder.spawn().unwrap());
     let mut told = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.0.stdout.take().unwrap()), &mut told)
         .unwrap();
     assert_eq!(told, "held\n");
+    let held = Instant::now();
     // Who watches needs no database; who wants to have something written is told to come again.
     for name in all_media(&service, &link).concat() {
         assert_eq!(service.get(&name).status, 200, "{name}");
@@ -69,6 +71,9 @@ fn a_database_that_is_away_loses_nothing() {
     assert_eq!((refused.status, refused.code().as_str()), (503, "busy"), "{}", refused.text());
     assert!(refused.header("retry-after").is_some());
     assert_eq!(service.get("/healthz").status, 200);
+    // Twenty seconds at least, in which jobs end and cannot say so.
+    std::thread::sleep(Duration::from_secs(20).saturating_sub(held.elapsed()));
+    drop(holder.0.stdin.take());
     holder.0.wait().unwrap();
     for id in &ids {
         assert_eq!(service.ended(id)["state"], "done");
