@@ -128,8 +128,15 @@ fn a_full_disk_fails_renders_and_damages_nothing() {
         assert_eq!(service.get(&name).status, 200, "{name}");
     }
     if let Some(job) = &job {
-        // It may just have fitted; then it is whole.
-        if service.ended(job)["state"] == "done" {
+        // It may just have fitted, and then it is whole; or its end cannot be written while there is no room.
+        let state = || service.get(&format!("/v1/renders/{job}")).json()["state"].clone();
+        for _ in 0..100 {
+            if !matches!(state().as_str(), Some("queued" | "rendering")) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        if state() == "done" {
             let file = place.path().join("full.mp4");
             fs::write(&file, service.get(&format!("/v1/renders/{job}/file")).body).unwrap();
             assert_eq!(complaints(&file), "");

@@ -10,6 +10,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, PathConfig, QueryConfig};
 use actix_web::{App as WebApp, Error, HttpMessage, HttpServer};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
@@ -80,13 +81,15 @@ pub fn run(
         actix_web::rt::spawn(erase::work(app.clone()));
         actix_web::rt::spawn(sweep(app.clone()));
         log::event("start", json!({ "address": bound.to_string(), "requeued": again, "templates": app.catalog.gallery().count() }));
+        // Before anybody is told: who hears of it may end it at once.
+        let signals = Signals::new().map_err(|error| format!("signals cannot be waited for: {error}"))?;
         started(&Started { url: format!("http://{bound}") });
         let server = server.run();
         let ending = app.clone();
         let handle = server.handle();
         actix_web::rt::spawn(async move {
             // The server ends by the same signals; jobs are given up first, as their answers wait for them.
-            wait_for_signal().await;
+            signals.wait().await;
             ending.stop();
             handle.stop(true).await;
         });
@@ -108,16 +111,25 @@ pub fn run(
     })
 }
 
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask the service to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
