@@ -267,7 +267,7 @@ impl Engine {
         Ok(self.personalise_noted(template, data, rendition)?.map(|personal| personal.video))
     }
 
-    /// [`Engine::personalise`] with what a [receipt](receipt) has to know of the generated values.
+    /// [`Engine::personalise`] with what a [receipt] has to know of the generated values.
     ///
     /// # Errors
     /// As [`Engine::personalise`].

@@ -125,7 +125,7 @@ impl Default for VoiceRequest {
 /// A narration recorded by a person, with holes that are spoken for one viewer.
 ///
 /// # Guarantees
-/// Made by [`fill`](crate::fill): holes and words are ascending, none reaches into the next, and none ends before it begins.
+/// Made by [`fill`](crate::fill()): holes and words are ascending, none reaches into the next, and none ends before it begins.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recording {
     /// The file: it is written as its digest.
