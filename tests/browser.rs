@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use common::{gallery, package, root};
+use common::{gallery, package, root, tone};
 use serde_json::{Value, json};
 use vignette::Engine;
 use vignette::output::{Format, Output, OutputOptions};
@@ -77,24 +77,9 @@ fn site_folder() -> (tempfile::TempDir, u16) {
     (folder, port)
 }
 
-/// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
-fn tone(seconds: u32) -> Vec<u8> {
-    let samples = seconds * 48_000;
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + samples * 2).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(48_000u32.to_le_bytes());
-    wav.extend(96_000u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend((samples * 2).to_le_bytes());
-    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
-    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
-    wav
-}
-
 impl Site {
     fn make() -> Self {
-        let template = package(TEMPLATE, &[("tone.wav", &tone(7))]);
+        let template = package(TEMPLATE, &[("tone.wav", &tone(7 * 48_000))]);
         let engine = Engine::new().unwrap();
         let template = engine.open(template.path(), &[]).unwrap().value;
         let data = template.data("data", json!({ "first_name": "Maria" })).unwrap();

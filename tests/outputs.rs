@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{complaints, frame_times, package, probe, run, succeed, vignette};
+use common::{complaints, frame_times, package, probe, run, succeed, tone, vignette};
 use serde_json::Value;
 
 const TEMPLATE: &str = r##"
@@ -29,19 +29,6 @@ audio: [{ asset: tone, gain: -12dB }]
 captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }]
 "##;
 
-/// A WAV of half a second of a tone, 16 bits, mono, 48 kHz (RIFF 1.0, WAVE format 1).
-fn tone() -> Vec<u8> {
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36u32 + 48_000).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(48_000u32.to_le_bytes());
-    wav.extend(96_000u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend(48_000u32.to_le_bytes());
-    wav.extend((0..24_000).flat_map(|at| ((8000.0 * (at as f32 * 0.0576).sin()) as i16).to_le_bytes()));
-    wav
-}
-
 /// The program's words about the result, on standard error as JSON lines.
 fn told(error: &[u8]) -> Vec<Value> {
     String::from_utf8_lossy(error).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -58,7 +45,7 @@ fn render(template: &Path, out: &Path, more: &[&str]) -> Vec<Value> {
 
 #[test]
 fn every_film_holds_all_frames_and_the_sound() {
-    let template = package(TEMPLATE, &[("tone.wav", &tone())]);
+    let template = package(TEMPLATE, &[("tone.wav", &tone(24_000))]);
     let folder = tempfile::tempdir().unwrap();
     for (name, more, codec, sound, encoder) in [
         ("a.mp4", &[][..], "h264", "aac", "x264enc"),
@@ -107,7 +94,7 @@ fn every_film_holds_all_frames_and_the_sound() {
 
 #[test]
 fn the_second_time_everything_is_found() {
-    let template = package(TEMPLATE, &[("tone.wav", &tone())]);
+    let template = package(TEMPLATE, &[("tone.wav", &tone(24_000))]);
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     let store = store.to_str().unwrap();
@@ -126,7 +113,7 @@ fn the_second_time_everything_is_found() {
 
 #[test]
 fn hardware_that_is_asked_for_is_used_or_missed_aloud() {
-    let template = package(TEMPLATE, &[("tone.wav", &tone())]);
+    let template = package(TEMPLATE, &[("tone.wav", &tone(24_000))]);
     let folder = tempfile::tempdir().unwrap();
     let lines = render(template.path(), &folder.path().join("a.mp4"), &["--hardware"]);
     let warned = lines.iter().any(|line| {
@@ -139,7 +126,7 @@ fn hardware_that_is_asked_for_is_used_or_missed_aloud() {
 
 #[test]
 fn previews_and_posters() {
-    let template = package(TEMPLATE, &[("tone.wav", &tone())]);
+    let template = package(TEMPLATE, &[("tone.wav", &tone(24_000))]);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     // A GIF of two seconds at ten frames a second.
@@ -196,7 +183,7 @@ fn previews_and_posters() {
 
 #[test]
 fn what_does_not_go_together_is_wrong_usage() {
-    let template = package(TEMPLATE, &[("tone.wav", &tone())]);
+    let template = package(TEMPLATE, &[("tone.wav", &tone(24_000))]);
     let folder = tempfile::tempdir().unwrap();
     for (name, more, word) in [
         ("a.webm", &["--codec", "h264"][..], "vp9"),

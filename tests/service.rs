@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::devtools::Page;
-use common::service::{Answer, Place, Receiver, Service, all_media, answer, ask, path_of};
+use common::place::{Place, all_media};
+use common::service::{Answer, Receiver, Service, answer, ask, path_of};
 use common::{complaints, probe, root};
 use serde_json::{Value, json};
 

@@ -5,8 +5,9 @@ mod common;
 
 use std::process::Command;
 
+use common::place::{Place, all_media};
 use common::root;
-use common::service::{Place, all_media};
+
 use serde_json::json;
 
 #[test]

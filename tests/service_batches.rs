@@ -51,7 +51,7 @@ const PEOPLE: &str = "id,first_name,plan\r\nc-1,Maria,pro\r\nc-2,Priya,basic\r\n
 
 #[test]
 fn an_audience_is_forecast_then_made_and_told_row_by_row() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("");
     let id = id_of(&upload(&service, "template=hello&viewer=id&columns=id", "text/csv", PEOPLE));
     let batch = until(&service, &id, &["forecast"]);
@@ -91,7 +91,7 @@ fn an_audience_is_forecast_then_made_and_told_row_by_row() {
     for row in [1, 2, 4] {
         let file = service.get(&path_of(&table[row][2]));
         assert_eq!((file.status, file.header("content-type")), (200, Some("video/mp4")));
-        let path = place.folder.path().join("row.mp4");
+        let path = place.path().join("row.mp4");
         std::fs::write(&path, &file.body).unwrap();
         assert_eq!((complaints(&path).as_str(), probe(&path).frames), ("", 120));
     }
@@ -116,7 +116,7 @@ fn an_audience_is_forecast_then_made_and_told_row_by_row() {
 #[test]
 fn batches_pause_outlast_the_process_and_go_behind_renders() {
     const MARK: &str = "Xantippe-55";
-    let place = Place::new();
+    let place = Place::generated();
     let mut service = place.start("");
     let rows: String = (0..12).map(|row| format!("{{\"first_name\":\"{MARK} {row}\"}}\n")).collect();
     let id = id_of(&upload(&service, "template=hello&start=true", "application/x-ndjson", &rows));
@@ -159,7 +159,7 @@ fn batches_pause_outlast_the_process_and_go_behind_renders() {
 
 #[test]
 fn a_form_gives_links_and_a_cancelled_batch_ends() {
-    let place = Place::new();
+    let place = Place::generated();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let hook = format!("http://{}/", listener.local_addr().unwrap());
     let (tell, told) = mpsc::channel();
@@ -211,7 +211,7 @@ fn a_form_gives_links_and_a_cancelled_batch_ends() {
 
 #[test]
 fn audiences_are_bounded() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("[limits]\nbatch_rows = 3\nbatch_bytes = 2000\nbatches = 1\n");
     let csv = "text/csv";
     for (what, query, kind, body, code) in [

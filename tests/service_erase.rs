@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::place::{HELLO, Place, all_media};
+use common::place::{GENERATED, Place, all_media};
 use common::service::{Service, path_of};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn erase(service: &Service, viewer: &str) -> Value {
 
 #[test]
 fn what_was_made_for_one_viewer_alone_goes_and_what_others_share_stays() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("");
     let maria = link(&service, "m-1", "Maria");
     let again = link(&service, "m-1", "Maria");
@@ -124,7 +124,7 @@ fn what_was_made_for_one_viewer_alone_goes_and_what_others_share_stays() {
 
 #[test]
 fn what_is_under_way_for_an_erased_viewer_is_given_up_and_leaves_nothing() {
-    let long = HELLO
+    let long = GENERATED
         .replace("duration: 2500ms", "duration: 60s")
         .replace("width: 320, height: 180, fps", "width: 1280, height: 720, fps");
     let place = Place::with("hello", &long);
@@ -149,7 +149,7 @@ fn what_is_under_way_for_an_erased_viewer_is_given_up_and_leaves_nothing() {
 
 #[test]
 fn a_template_s_retention_time_ends_its_links_and_what_was_made() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("");
     let maria = link(&service, "m-1", "Maria");
     play(&service, &maria);

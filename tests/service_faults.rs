@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::complaints;
-use common::service::{Place, Receiver, Service, all_media};
+use common::place::{Place, all_media};
+use common::service::{Receiver, Service};
 use serde_json::{Value, json};
 
 /// Accepts renders for so many viewers, and gives their names.

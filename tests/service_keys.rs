@@ -21,7 +21,7 @@ fn render(service: &Service, bearer: &str, idem: &str, name: &str) -> Answer {
 
 #[test]
 fn a_key_has_its_day_s_share_and_is_told_where_it_stands() {
-    let place = Place::new();
+    let place = Place::generated();
     let (_, ours) = key(&place, &["--add-key", "ours", "--renders-per-day", "3", "--seconds-per-day", "100"]);
     let (_, short) = key(&place, &["--add-key", "ours", "--seconds-per-day", "7"]);
     let (_, free) = key(&place, &["--add-key", "ours"]);
@@ -71,7 +71,7 @@ fn a_key_has_its_day_s_share_and_is_told_where_it_stands() {
 
 #[test]
 fn a_key_is_renewed_with_overlap() {
-    let place = Place::new();
+    let place = Place::generated();
     let (old, before) = key(&place, &["--add-key", "ours", "--scopes", "read"]);
     let (_, after) = key(&place, &["--renew-key", &old]);
     let service = place.start("");
@@ -90,7 +90,7 @@ fn a_key_is_renewed_with_overlap() {
 
 #[test]
 fn pages_of_configured_origins_may_call() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("cors_origins = ['https://app.example.com']\n");
     let ask = |method: &str, path: &str, origin: &str| {
         let headers = [("origin", origin), ("access-control-request-method", "POST")];

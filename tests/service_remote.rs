@@ -58,7 +58,7 @@ fn shown(service: &Service, photo: &str) -> (u8, bool) {
 fn pictures_come_from_allowed_hosts_alone() {
     let place = Place::with("photo", PHOTO);
     let grey = r##"<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8" fill="#404040"/></svg>"##;
-    std::fs::write(place.folder.path().join("gallery/photo/grey.svg"), grey).unwrap();
+    std::fs::write(place.path().join("gallery/photo/grey.svg"), grey).unwrap();
     let (port, asked) = host();
     let address = format!("http://127.0.0.1:{port}/maria.png");
     let service = place.start("");

@@ -163,7 +163,7 @@ fn personal_fields_are_sealed_and_end_with_their_viewer() {
 
 #[test]
 fn renders_and_links_have_other_formats() {
-    let place = Place::new();
+    let place = Place::generated();
     let service = place.start("");
     let render = |output: Value| {
         let job =
@@ -172,7 +172,7 @@ fn renders_and_links_have_other_formats() {
     };
     let webm = render(json!({ "format": "webm" }));
     assert_eq!((webm.status, webm.header("content-type")), (200, Some("video/webm")), "{}", webm.text());
-    let path = place.folder.path().join("x.webm");
+    let path = place.path().join("x.webm");
     std::fs::write(&path, &webm.body).unwrap();
     assert_eq!((complaints(&path).as_str(), probe(&path).frames), ("", 120));
     let gif = render(json!({ "format": "gif", "width": 160, "max_bytes": 60000 }));

@@ -12,9 +12,26 @@ mod prompt;
 mod speech;
 mod stream;
 
+use std::collections::BTreeMap;
+
+use vignette_templates::generate::VoiceRequest;
+
 pub(crate) use chat::{Chat, ChatOptions, TokenPrice};
 pub(crate) use client::{Client, ClientOptions, check_url};
 pub(crate) use image::{Pictures, PicturesOptions};
 pub(crate) use prompt::{injection, preview};
 pub(crate) use speech::{Speech, SpeechOptions};
 pub(crate) use stream::{RATES as STREAM_RATES, SpeechStream, SpeechStreamOptions};
+
+/// What a service calls the voice that is asked for: `voices` has its names by those that templates use, others are sent as they are,
+/// and `otherwise` speaks when the template names none.
+fn own_voice<'a>(
+    voices: &'a BTreeMap<String, String>,
+    otherwise: &'a str,
+    request: &'a VoiceRequest,
+) -> &'a str {
+    match request.voice.as_deref() {
+        Some(wanted) => voices.get(wanted).map_or(wanted, String::as_str),
+        None => otherwise,
+    }
+}

@@ -7,6 +7,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
+use crate::config::Limits;
 use crate::problem::Problem;
 
 /// The whole body, of at most `most` bytes, within `patience`.
@@ -28,6 +29,22 @@ pub async fn read(mut payload: Payload, most: usize, patience: Duration) -> Resu
     };
     let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "body-late", "the body took too long");
     tokio::time::timeout(patience, whole).await.map_err(late)?
+}
+
+/// A short JSON body, within the service's own bounds.
+///
+/// # Errors
+/// Those of [`read`] and [`json`].
+pub async fn read_json<T: DeserializeOwned>(limits: &Limits, payload: Payload) -> Result<T, Problem> {
+    json(&read_short(limits, payload).await?)
+}
+
+/// A body of any kind, within the service's own bounds for short ones.
+///
+/// # Errors
+/// Those of [`read`].
+pub async fn read_short(limits: &Limits, payload: Payload) -> Result<Bytes, Problem> {
+    read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await
 }
 
 /// A JSON body, without fields that there are not.

@@ -278,9 +278,7 @@ pub async fn set_retention(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Manage).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let Retention { days } = body::json(&bytes)?;
+    let Retention { days } = body::read_json(&app.config.limits, payload).await?;
     if days.is_some_and(|days| !(1..=3650).contains(&days)) {
         return Err(Problem::refused("retention-invalid", "1 to 3650 days").field("days"));
     }

@@ -121,7 +121,7 @@ pub async fn create(
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Render).await?;
     let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
+    let bytes = body::read_short(limits, payload).await?;
     let idem = match request.headers().get("idempotency-key") {
         None => None,
         Some(key) if key.len() > 255 || key.is_empty() => {

@@ -1,7 +1,6 @@
 //! Links: a token that carries a viewer's data sealed, so that nothing of it needs to be kept.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
@@ -93,9 +92,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Render).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let new: NewLink = body::json(&bytes)?;
+    let new: NewLink = body::read_json(&app.config.limits, payload).await?;
     new.expires_in.map(check_lasts).transpose()?;
     let viewer = new.viewer.as_deref().map(|id| erase::viewer_id(app, &caller.tenant, id)).transpose()?;
     // Filled now, so that whoever makes the link hears of what is wrong, not the viewer.

@@ -12,7 +12,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
@@ -341,9 +340,7 @@ pub async fn create(
     const LASTS: i64 = 365 * 86_400;
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Render).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let new: NewSignature = body::json(&bytes)?;
+    let new: NewSignature = body::read_json(&app.config.limits, payload).await?;
     new.expires_in.map(links::check_lasts).transpose()?;
     new.output.check()?;
     if new.output.format == Format::Hls || new.output.max_bytes.is_some() {
@@ -468,9 +465,7 @@ pub async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Manage).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let Rotation { overlap_days } = body::json(&bytes)?;
+    let Rotation { overlap_days } = body::read_json(&app.config.limits, payload).await?;
     if overlap_days > 730 {
         return Err(Problem::refused("overlap-invalid", "0 to 730 days").field("overlap_days"));
     }

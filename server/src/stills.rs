@@ -1,7 +1,6 @@
 //! A template's stills: one frame for given data, before anybody sends a link.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -41,9 +40,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Render).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let new: NewStill = body::json(&bytes)?;
+    let new: NewStill = body::read_json(&app.config.limits, payload).await?;
     let wish = Wish {
         tenant: caller.tenant,
         template: name.into_inner(),

@@ -342,9 +342,7 @@ pub async fn publish(
 ) -> Result<HttpResponse, Problem> {
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Manage).await?;
-    let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.body_bytes, Duration::from_secs(limits.body_seconds)).await?;
-    let wanted: Publish = body::json(&bytes)?;
+    let wanted: Publish = body::read_json(&app.config.limits, payload).await?;
     let missing = || Problem::missing("template-unknown", "there is no such template or version");
     let number: i64 = wanted.version.parse().map_err(|_| missing())?;
     let (state, name) = (app.clone(), name.into_inner());

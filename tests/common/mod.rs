@@ -172,3 +172,17 @@ scenes:
         style: { size: 24px, color: white, fit: shrink }
         box: { x: 5%, y: 30%, width: 90%, height: 40% }
 "##;
+
+/// A WAV of so many samples of a tone, 16 bits, mono, 48 kHz (RIFF 1.0, WAVE format 1).
+pub fn tone(samples: u32) -> Vec<u8> {
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples * 2).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(48_000u32.to_le_bytes());
+    wav.extend(96_000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend((samples * 2).to_le_bytes());
+    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
+    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
+    wav
+}

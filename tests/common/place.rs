@@ -1,12 +1,41 @@
-//! A folder for a service: its data, and a gallery of one small template.
+//! A folder for a service: its data, and a gallery of one template.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::service::Service;
+use super::tone;
 
-/// Six seconds in three scenes, of which one shows a name before a picture that is generated for it; a tone.
+/// Six seconds in three scenes, of which one shows a name; a tone, and captions with the name.
 pub const HELLO: &str = r##"
+vignette: 1
+name: hello
+canvas: { width: 1280, height: 720, fps: 20, background: "#101828" }
+data:
+  required: [first_name]
+  properties:
+    first_name: { type: string, maxLength: 40, x-pii: true }
+    age: { type: integer, default: 1 }
+    story: { type: string, maxLength: 6000, default: "" }
+assets: { tone: { audio: tone.wav } }
+scenes:
+  - name: one
+    duration: 1500ms
+    layers:
+      - { rect: { fill: "#7c3aed" }, box: { x: 0, y: 0, width: 30%, height: 100% }, enter: { slide: left, for: 1s } }
+  - name: two
+    duration: 2500ms
+    layers:
+      - text: "Hi {{first_name}}"
+        style: { size: 80px, color: white, fit: shrink }
+        box: { x: 5%, y: 30%, width: 90%, height: 40% }
+  - { name: three, duration: 2s, background: "#f97316" }
+audio: [{ asset: tone, gain: -12dB }]
+captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }, { at: two, for: 2s, text: Have fun }]
+"##;
+
+/// The same small, and with a line and a picture that are generated for the name.
+pub const GENERATED: &str = r##"
 vignette: 1
 name: hello
 canvas: { width: 320, height: 180, fps: 20, background: "#101828" }
@@ -37,29 +66,20 @@ audio: [{ asset: tone, gain: -12dB }]
 captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }]
 "##;
 
-/// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
-pub fn tone(seconds: u32) -> Vec<u8> {
-    let samples = seconds * 48_000;
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + samples * 2).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(48_000u32.to_le_bytes());
-    wav.extend(96_000u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend((samples * 2).to_le_bytes());
-    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
-    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
-    wav
-}
-
 /// The folder; removed when dropped.
 pub struct Place {
-    pub folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
+    /// With a template `hello`, [`HELLO`].
     pub fn new() -> Place {
         Place::with("hello", HELLO)
+    }
+
+    /// With a template `hello`, [`GENERATED`].
+    pub fn generated() -> Place {
+        Place::with("hello", GENERATED)
     }
 
     /// With this template of that name, which may use `tone.wav`.
@@ -68,16 +88,27 @@ impl Place {
         let package = folder.path().join("gallery").join(name);
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("template.yaml"), template).unwrap();
-        fs::write(package.join("tone.wav"), tone(7)).unwrap();
+        fs::write(package.join("tone.wav"), tone(7 * 48_000)).unwrap();
         Place { folder }
     }
 
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The service's own.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.path().join("data")
+    }
+
+    /// Its templates.
+    pub fn gallery(&self) -> PathBuf {
+        self.path().join("gallery")
     }
 
     pub fn start(&self, config: &str) -> Service {
-        Service::start(&self.data(), &self.folder.path().join("gallery"), config)
+        Service::start(&self.data(), &self.gallery(), config)
     }
 
     /// Runs `vignette serve` with other arguments, to its end.
@@ -85,6 +116,17 @@ impl Place {
         let mut command = super::vignette();
         command.args(["serve", "--data-dir"]).arg(self.data()).args(arguments);
         super::succeed(&mut command)
+    }
+
+    /// A key for a tenant.
+    pub fn key(&self, tenant: &str, scopes: &[&str]) -> String {
+        let mut arguments = vec!["--add-key", tenant];
+        let scopes = scopes.join(",");
+        if !scopes.is_empty() {
+            arguments.extend(["--scopes", &scopes]);
+        }
+        let told = self.run(&arguments);
+        told.lines().find_map(|line| line.strip_prefix("key ")).unwrap().to_owned()
     }
 
     /// Every file below the data folder, with its bytes.

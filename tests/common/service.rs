@@ -9,34 +9,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Six seconds in three scenes, of which one shows a name; a tone, and captions with the name.
-const HELLO: &str = r##"
-vignette: 1
-name: hello
-canvas: { width: 1280, height: 720, fps: 20, background: "#101828" }
-data:
-  required: [first_name]
-  properties:
-    first_name: { type: string, maxLength: 40, x-pii: true }
-    age: { type: integer, default: 1 }
-    story: { type: string, maxLength: 6000, default: "" }
-assets: { tone: { audio: tone.wav } }
-scenes:
-  - name: one
-    duration: 1500ms
-    layers:
-      - { rect: { fill: "#7c3aed" }, box: { x: 0, y: 0, width: 30%, height: 100% }, enter: { slide: left, for: 1s } }
-  - name: two
-    duration: 2500ms
-    layers:
-      - text: "Hi {{first_name}}"
-        style: { size: 80px, color: white, fit: shrink }
-        box: { x: 5%, y: 30%, width: 90%, height: 40% }
-  - { name: three, duration: 2s, background: "#f97316" }
-audio: [{ asset: tone, gain: -12dB }]
-captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }, { at: two, for: 2s, text: Have fun }]
-"##;
-
 /// `vignette serve` on a free port of the loopback address; killed when dropped.
 pub struct Service {
     child: Child,
@@ -250,92 +222,6 @@ pub fn ask_to_length(port: u16, path: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n")?;
     Ok(answer(stream, false)?.body)
-}
-
-/// A WAV of a tone, 16 bits, mono (RIFF 1.0, WAVE format 1).
-fn tone(seconds: u32) -> Vec<u8> {
-    let samples = seconds * 48_000;
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + samples * 2).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(48_000u32.to_le_bytes());
-    wav.extend(96_000u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend((samples * 2).to_le_bytes());
-    let value = |sample: u32| (8000.0 * (sample as f32 * 0.0576).sin()) as i16;
-    wav.extend((0..samples).flat_map(|sample| value(sample).to_le_bytes()));
-    wav
-}
-
-/// A folder for a service: its data, and a gallery of one template.
-pub struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    pub fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let package = folder.path().join("gallery/hello");
-        std::fs::create_dir_all(&package).unwrap();
-        std::fs::write(package.join("template.yaml"), HELLO).unwrap();
-        std::fs::write(package.join("tone.wav"), tone(7)).unwrap();
-        Place { folder }
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The service's own.
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    pub fn start(&self, config: &str) -> Service {
-        Service::start(&self.data(), &self.gallery(), config)
-    }
-
-    /// A gallery of one template.
-    pub fn gallery(&self) -> PathBuf {
-        self.folder.path().join("gallery")
-    }
-
-    /// Runs `vignette serve` with other arguments, to its end.
-    pub fn run(&self, arguments: &[&str]) -> String {
-        let mut command = super::vignette();
-        command.args(["serve", "--data-dir"]).arg(self.data()).args(arguments);
-        super::succeed(&mut command)
-    }
-
-    /// A key for a tenant.
-    pub fn key(&self, tenant: &str, scopes: &[&str]) -> String {
-        let mut arguments = vec!["--add-key", tenant];
-        let scopes = scopes.join(",");
-        if !scopes.is_empty() {
-            arguments.extend(["--scopes", &scopes]);
-        }
-        let told = self.run(&arguments);
-        told.lines().find_map(|line| line.strip_prefix("key ")).unwrap().to_owned()
-    }
-}
-
-/// The lines of a playlist that are addresses, the header's first.
-pub fn media_of(playlist: &str) -> Vec<String> {
-    let header = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"'));
-    let pieces = playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    header.into_iter().chain(pieces).map(str::to_owned).collect()
-}
-
-/// Everything that a link's playlists name, by playlist.
-pub fn all_media(service: &Service, link: &str) -> Vec<Vec<String>> {
-    let master = service.get(&format!("{link}master.m3u8"));
-    assert_eq!(master.status, 200, "{}", master.text());
-    let master = master.text();
-    let audio = master.lines().find(|line| line.contains("TYPE=AUDIO")).unwrap();
-    let audio = audio.split("URI=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
-    let lists = master.lines().filter(|line| line.ends_with("index.m3u8")).map(str::to_owned).chain([audio]);
-    lists.map(|list| media_of(&service.get(&format!("{link}{list}")).text())).collect()
 }
 
 /// Receives webhooks on a free port, and keeps their bodies.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use vignette_templates::generate::{Cost, Voice, VoiceRequest};
 
 use super::client::{Client, Expected};
+use super::own_voice;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
 use crate::guard;
@@ -47,10 +48,7 @@ impl Speech {
     }
 
     fn voice<'a>(&'a self, request: &'a VoiceRequest) -> &'a str {
-        match request.voice.as_deref() {
-            Some(wanted) => self.options.voices.get(wanted).map_or(wanted, String::as_str),
-            None => &self.options.voice,
-        }
+        own_voice(&self.options.voices, &self.options.voice, request)
     }
 }
 

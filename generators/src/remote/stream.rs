@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use vignette_templates::generate::{Cost, Voice, VoiceRequest};
 
 use super::client::{Client, Expected};
+use super::own_voice;
 use crate::error::GenerateError;
 use crate::gate::Usage;
 use crate::guard;
@@ -72,10 +73,7 @@ impl SpeechStream {
     }
 
     fn voice<'a>(&'a self, request: &'a VoiceRequest) -> &'a str {
-        match request.voice.as_deref() {
-            Some(wanted) => self.options.voices.get(wanted).map_or(wanted, String::as_str),
-            None => &self.options.voice,
-        }
+        own_voice(&self.options.voices, &self.options.voice, request)
     }
 }
 
