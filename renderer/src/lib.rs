@@ -22,3 +22,4 @@ pub mod scale;
 pub mod segment;
 pub mod store;
 pub mod text;
+mod wide;

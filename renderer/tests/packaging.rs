@@ -101,7 +101,7 @@ fn noise(seed: u32, length: usize) -> impl Iterator<Item = f32> {
 /// Encodes a plan's segments from frames that `frame` draws.
 fn encode(plan: &Plan, mut frame: impl FnMut(u32, usize) -> I420Frame) -> Vec<Arc<EncodedSegment>> {
     let segments = plan.segments.iter().map(|segment| {
-        let mut encoder = SegmentEncoder::start(plan.profile).unwrap();
+        let mut encoder = SegmentEncoder::start(plan.profile, segment.range.len()).unwrap();
         for number in segment.range.start..segment.range.end {
             encoder.push(&frame(segment.first_frame - segment.range.start + number, segment.scene)).unwrap();
         }

@@ -10,6 +10,7 @@
 //! [`run`] is the service. What it needs of the engine is a [`Workshop`](workshop::Workshop), which the program hands in.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod app;
 pub mod auth;
 mod batches;

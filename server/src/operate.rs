@@ -49,14 +49,8 @@ fn encoder_is_well() -> bool {
     *KNOWN.get_or_init(|| {
         let Some(frame_rate) = FrameRate::new(25, 1) else { return false };
         let quality = VideoProfile::DEFAULT_QUALITY;
-        SegmentEncoder::start(VideoProfile {
-            width: 64,
-            height: 64,
-            frame_rate,
-            quality,
-            encoder: EncoderId::default(),
-        })
-        .is_ok()
+        let encoder = EncoderId::default();
+        SegmentEncoder::start(VideoProfile { width: 64, height: 64, frame_rate, quality, encoder }, 1).is_ok()
     })
 }
 

@@ -87,6 +87,7 @@ fn machine(why: impl ToString) -> Stop {
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
+    super::memory::keep_large_buffers();
     let config = configuration(&arguments)?;
     let faults = config.faults();
     for fault in &faults {

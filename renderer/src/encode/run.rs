@@ -25,15 +25,17 @@ pub struct SegmentEncoder {
     source: gst_app::AppSrc,
     sink: gst_app::AppSink,
     bus: gst::Bus,
+    expected: u32,
     pushed: u32,
 }
 
 impl SegmentEncoder {
-    /// Starts an encoder.
+    /// Starts an encoder for a run of that many frames. A short one, for which a player waits before it begins, is encoded by two threads; the
+    /// bytes depend on the number of frames therefore, and on nothing else that `profile` does not say.
     ///
     /// # Errors
     /// A missing plug-in, by name, with the package that brings it; settings that the encoder refuses.
-    pub fn start(profile: VideoProfile) -> Result<Self, EncodeError> {
+    pub fn start(profile: VideoProfile, frames: u32) -> Result<Self, EncodeError> {
         let VideoProfile { width, height, encoder, .. } = profile;
         let least = encoder.least_side();
         if width.min(height) < least {
@@ -63,7 +65,7 @@ impl SegmentEncoder {
             .build();
         let encoder = make(profile.encoder.element())?;
         // What it does not take was told by `resolve`.
-        settings::apply(&encoder, &settings::of(&profile));
+        settings::apply(&encoder, &settings::of(&profile, frames));
         let sink = gst_app::AppSink::builder().caps(&output_caps(profile.encoder)).sync(false).build();
         let failed = |what: &str| EncodeError::Element {
             element: profile.encoder.element().into(),
@@ -82,7 +84,7 @@ impl SegmentEncoder {
             .map_err(|error| failed(&error.to_string()))?;
         let bus = pipeline.bus().ok_or_else(|| failed("the pipeline has no bus"))?;
         pipeline.set_state(gst::State::Playing).map_err(|error| failed(&error.to_string()))?;
-        Ok(SegmentEncoder { profile, pipeline, source, sink, bus, pushed: 0 })
+        Ok(SegmentEncoder { profile, pipeline, source, sink, bus, expected: frames, pushed: 0 })
     }
 
     /// Gives the next frame. Waits while the encoder is busy with those before it.
@@ -178,8 +180,15 @@ impl SegmentEncoder {
     /// Ends the run and gives back its access units in decoding order.
     ///
     /// # Errors
-    /// What the encoder reported, that it hangs, or that it did not give as many pictures as it took.
+    /// What the encoder reported, that it hangs, that it did not give as many pictures as it took, or that it was not given as many frames
+    /// as were said at the start.
     pub fn finish(self) -> Result<EncodedSegment, EncodeError> {
+        if self.pushed != self.expected {
+            return Err(EncodeError::Output(format!(
+                "{} frames were given of the {} that were said",
+                self.pushed, self.expected
+            )));
+        }
         self.source.end_of_stream().map_err(|_| self.fault())?;
         let patience = gst::ClockTime::from_seconds(PATIENCE.as_secs());
         let mut samples = Vec::with_capacity(self.pushed as usize);
@@ -418,7 +427,7 @@ mod tests {
     }
 
     fn encode_as(profile: VideoProfile, frames: u32) -> EncodedSegment {
-        let mut encoder = SegmentEncoder::start(profile).unwrap();
+        let mut encoder = SegmentEncoder::start(profile, frames).unwrap();
         for index in 0..frames {
             encoder.push(&picture(&profile, index)).unwrap();
         }
@@ -446,7 +455,7 @@ mod tests {
     #[test]
     fn pictures_that_would_crash_an_encoder_never_reach_it() {
         let small = VideoProfile { width: 96, height: 62, ..profile(EncoderId::X265) };
-        let refused = SegmentEncoder::start(small).map(|_| ());
+        let refused = SegmentEncoder::start(small, 1).map(|_| ());
         assert!(matches!(refused, Err(EncodeError::TooSmall { least: 64, .. })), "{refused:?}");
         let least = VideoProfile { width: 64, height: 64, ..profile(EncoderId::X265) };
         assert_eq!(encode_as(least, 30).units.len(), 30);
@@ -470,7 +479,7 @@ mod tests {
         for (width, height) in [(66, 48), (128, 64)] {
             let profile = VideoProfile { width, height, ..profile(EncoderId::X264) };
             let encode = |shared: bool| {
-                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                let mut encoder = SegmentEncoder::start(profile, 9).unwrap();
                 for index in 0..9u32 {
                     let mut frame = I420Frame::new(width, height);
                     let samples = frame.y.iter_mut().chain(&mut frame.u).chain(&mut frame.v);
@@ -571,7 +580,7 @@ mod tests {
         for id in ENCODERS {
             let size = |quality| -> usize {
                 let profile = VideoProfile { width: 320, height: 180, quality, ..profile(id) };
-                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                let mut encoder = SegmentEncoder::start(profile, 6).unwrap();
                 for index in 0..6 {
                     let mut frame = I420Frame::new(320, 180);
                     for (at, sample) in (0..).zip(frame.y.iter_mut()) {

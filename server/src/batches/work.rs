@@ -93,16 +93,10 @@ fn forecast_one(app: &App, batch: &Batch) -> Result<Option<Value>, Problem> {
         let known = app.records.batch(&batch.tenant, &batch.id);
         app.is_stopping() || known.is_ok_and(|known| known.is_none_or(|batch| batch.state != "forecasting"))
     };
-    let permit = std::sync::Mutex::new(permits.acquire(Class::Batch, &stopped));
+    let permit = std::sync::Mutex::new(None);
     let breathe = || {
-        // Whoever is more urgent goes first.
-        if permits.waiting() > 0
-            && let Ok(mut permit) = permit.lock()
-        {
-            drop(permit.take());
-            *permit = permits.acquire(Class::Batch, &stopped);
-        }
-        stopped()
+        let mut permit = permit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        !permits.give_way(&mut permit, &|| Class::Batch, &stopped)
     };
     let told = template.opened.forecast(&file.path(), wanted.output.rendition.as_deref(), &breathe)?;
     let Some(mut told) = told else { return Ok(None) };
