@@ -46,7 +46,8 @@ pub fn watch(app: &App, request: &HttpRequest, viewing: &Viewing, token: &str) -
         .body(page)
 }
 
-fn attribute(text: &str) -> String {
+/// A text as it may stand in a page.
+pub fn attribute(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -77,7 +78,8 @@ pub async fn player(app: Data<Arc<App>>) -> Result<HttpResponse, Problem> {
     Ok(asset(bytes, "text/javascript; charset=utf-8"))
 }
 
-fn asset(bytes: bytes::Bytes, kind: &'static str) -> HttpResponse {
+/// A part of a page.
+pub fn asset(bytes: bytes::Bytes, kind: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(kind)
         .insert_header(("cache-control", "public, max-age=3600"))

@@ -1,145 +1,344 @@
-//! A stranger's package is read in a child process first: what crashes a decoder, fills the memory or never ends then costs an
-//! upload, and not the service.
+//! What strangers send is read by a process of its own first: what crashes a decoder, fills the memory or never ends is then one file that is
+//! refused, and never the service.
+//!
+//! ```text
+//! file ── verdict known? ──► yes: nothing to do
+//!                └─ no ──► a reader that waits, warm ── all of the file ──► right, refused, or its own end
+//! ```
+//!
+//! A reader ([`reader`]) reads one file and ends, so that a file that took one over says nothing of the next file.
 
+mod confine;
+mod reader;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use std::{env, io, thread};
+use std::{env, thread};
 
-use vignette_server::workshop::MakeError;
+use vignette::inspection::Refusal;
+use vignette::templates::blob::{Blob, Digest};
+use vignette::templates::fault::shortened;
+use vignette::templates::video::AssetKind;
 
-/// Seconds of one core that reading a package may take.
-const CPU_SECONDS: u64 = 60;
-/// Seconds until it is ended whatever it waits for.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Bytes of addresses that it may take: threads and decoders reserve far more than they use.
-const ADDRESSES: u64 = 8 << 30;
-/// Bytes of the longest file that it may write.
-const FILE_BYTES: u64 = 64 << 20;
-/// Files that it may have open.
-const FILES: u64 = 256;
+use self::confine::Bounds;
+use self::reader::Answer;
 
-/// Has the package in `folder` read whole by another process, which has no network (where the system lets a process give it up),
-/// and bounds on memory, time and files. Faults of the template are not told here: who opens it next finds them.
-///
-/// # Errors
-/// That reading it ended the process.
-pub(super) fn inspect(folder: &Path) -> Result<(), MakeError> {
-    let machine = |error: io::Error| MakeError::Machine(format!("a package cannot be inspected: {error}"));
-    let mut command = Command::new(env::current_exe().map_err(machine)?);
-    command.arg("check").arg(folder);
-    match guarded(&mut command, PATIENCE).map_err(machine)? {
-        Some(status) if status.code().is_some() => Ok(()),
-        Some(status) => Err(MakeError::Input(format!(
-            "reading a file of the package ended the reader ({}); one of its pictures, fonts, sounds or videos is damaged or asks for too much",
-            match status.signal() {
-                Some(libc::SIGXCPU | libc::SIGKILL) => "it took too long or too much memory",
-                _ => "it crashed",
+pub(super) use self::reader::run;
+
+/// Readers that wait for a file, ready to read.
+const WARM: usize = 2;
+/// Verdicts that are remembered; the store remembers files that are right for longer.
+const MOST_VERDICTS: usize = 4096;
+/// How long a file stays refused whose reader ended: it may have been the machine that ended it.
+const DOUBT: Duration = Duration::from_secs(60);
+/// The longest answer, in bytes.
+const LONGEST_ANSWER: u64 = 16 << 10;
+/// Readers that may have died while they waited, before that is the machine's fault.
+const ATTEMPTS: usize = 8;
+
+/// Has files read by processes that may end by it. Shared by all threads; each call blocks its own.
+pub(super) struct Readers {
+    bounds: Bounds,
+    warm: OnceLock<Mutex<Receiver<io::Result<Child>>>>,
+    /// How many more may read at a time.
+    places: Mutex<usize>,
+    freed: Condvar,
+    verdicts: Mutex<HashMap<Digest, Arc<Mutex<Option<Verdict>>>>>,
+}
+
+/// What was found, and until when it counts.
+struct Verdict {
+    found: Result<(), Refusal>,
+    until: Option<Instant>,
+}
+
+impl Readers {
+    /// Readers that may take so many seconds of a core and so many bytes of addresses, as many at a time as there are cores.
+    pub(super) fn new(cpu_seconds: u64, addresses: u64, cores: usize) -> Readers {
+        Readers {
+            bounds: Bounds { cpu_seconds, addresses },
+            warm: OnceLock::new(),
+            places: Mutex::new(cores.max(1)),
+            freed: Condvar::new(),
+            verdicts: Mutex::default(),
+        }
+    }
+
+    /// Starts readers, for the first file that comes.
+    pub(super) fn warm_up(&self) {
+        self.waiting();
+    }
+
+    /// Has a file read whole; nothing is done for one that was looked at before. A picture may have `most_pixels`.
+    ///
+    /// # Errors
+    /// Why it cannot be used, or that its reader ended.
+    pub(super) fn file(&self, kind: AssetKind, blob: &Blob, most_pixels: u64) -> Result<(), Refusal> {
+        let byte = reader::byte_of(kind);
+        let mut header = vec![byte];
+        header.extend(most_pixels.to_le_bytes());
+        header.extend((blob.bytes().len() as u64).to_le_bytes());
+        let name = Digest::of(&[&header[..], &blob.digest().0].concat());
+        let slot = {
+            let mut verdicts = lock(&self.verdicts);
+            if verdicts.len() >= MOST_VERDICTS {
+                verdicts.clear();
             }
-        ))),
-        None => Err(MakeError::Input(format!(
-            "reading the package took longer than {} s; one of its files asks for too much",
-            PATIENCE.as_secs()
-        ))),
+            verdicts.entry(name).or_default().clone()
+        };
+        // Held while the file is read, so that whoever comes with the same one waits.
+        let mut known = lock(&slot);
+        if let Some(verdict) = &*known
+            && verdict.until.is_none_or(|until| Instant::now() < until)
+        {
+            return verdict.found.clone();
+        }
+        let (found, lasts) = self.read(&[&header, blob.bytes()]);
+        *known = match found {
+            Err(Refusal::Machine(_)) => None,
+            _ => Some(Verdict { found: found.clone(), until: (!lasts).then(|| Instant::now() + DOUBT) }),
+        };
+        found
+    }
+
+    /// Has a template package read, with the beginnings of all files that it names. Whatever is wrong with the template itself is not told:
+    /// who opens it next finds it.
+    ///
+    /// # Errors
+    /// That reading it ended the reader.
+    pub(super) fn package(&self, folder: &Path) -> Result<(), Refusal> {
+        let mut command = program();
+        command.arg("--package").arg(folder).stdin(Stdio::null());
+        self.alone(command)
+    }
+
+    /// Has an audience in Apache Parquet read, each row of it.
+    ///
+    /// # Errors
+    /// Why it is none, or that reading it ended the reader.
+    pub(super) fn parquet(&self, file: File) -> Result<(), Refusal> {
+        let mut command = program();
+        command.arg("--parquet").stdin(file);
+        self.alone(command)
+    }
+
+    fn alone(&self, command: Command) -> Result<(), Refusal> {
+        let _place = self.place();
+        let child = started(command, self.bounds).map_err(machine)?;
+        self.converse(child, &[]).0
+    }
+
+    /// What a reader finds, and whether another one would find the same.
+    fn read(&self, parts: &[&[u8]]) -> (Result<(), Refusal>, bool) {
+        let _place = self.place();
+        for _ in 0..ATTEMPTS {
+            let child = lock(self.waiting()).recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
+            match child {
+                // One that died while it waited has not seen the file.
+                Ok(mut child) => match child.try_wait() {
+                    Ok(None) => return self.converse(child, parts),
+                    _ => continue,
+                },
+                Err(error) => return (Err(machine(error)), false),
+            }
+        }
+        (Err(machine("readers of files end before they begin")), false)
+    }
+
+    /// Hands over what is to be read, and hears what was found.
+    fn converse(&self, mut child: Child, parts: &[&[u8]]) -> (Result<(), Refusal>, bool) {
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let seconds = self.bounds.cpu_seconds;
+        // A reader stands back behind others, so that it may well take longer than its own time.
+        let patience = Duration::from_secs(seconds * 4 + 30);
+        let (done, waiting) = mpsc::channel::<()>();
+        let (answer, ended, late) = thread::scope(|scope| {
+            let watch = scope.spawn(move || {
+                let late = matches!(waiting.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+                if late {
+                    // It may just have ended by itself.
+                    let _ = child.kill();
+                }
+                (child.wait(), late)
+            });
+            let mut answer = Vec::new();
+            if let Some(mut input) = input {
+                // Who ends before all of it was read is heard of below.
+                let _ = parts.iter().try_for_each(|part| input.write_all(part));
+            }
+            if let Some(output) = output {
+                let _ = output.take(LONGEST_ANSWER).read_to_end(&mut answer);
+            }
+            drop(done);
+            let (ended, late) = watch.join().unwrap_or_else(|_| (Err(io::ErrorKind::Other.into()), true));
+            (answer, ended, late)
+        });
+        let told = serde_json::from_slice::<Answer>(&answer).ok();
+        match (ended, told) {
+            (Err(error), _) => (Err(machine(error)), false),
+            (Ok(status), Some(answer)) if status.success() => match answer {
+                Answer::Right => (Ok(()), true),
+                Answer::File(why) => (Err(Refusal::File(shortened(&why))), true),
+                Answer::Machine(why) => (Err(Refusal::Machine(shortened(&why))), false),
+            },
+            (Ok(status), _) => (Err(Refusal::File(self.reason(status, late))), false),
+        }
+    }
+
+    /// Why a reader ended without an answer, in words.
+    fn reason(&self, status: ExitStatus, late: bool) -> String {
+        let Bounds { cpu_seconds, addresses } = self.bounds;
+        match status.signal() {
+            _ if late => "reading it does not end".to_owned(),
+            Some(libc::SIGXCPU) => format!("reading it takes more than {cpu_seconds} s of a core"),
+            Some(libc::SIGKILL) => {
+                "its reader was killed, for the time or the memory that it took".to_owned()
+            }
+            Some(signal) => format!(
+                "reading it crashed the reader (signal {signal}): it is damaged, or wants more than {} MiB of memory",
+                addresses >> 20
+            ),
+            None => "its reader ended without an answer".to_owned(),
+        }
+    }
+
+    /// Readers that wait, started by a thread that lasts: they end with the thread that started them.
+    fn waiting(&self) -> &Mutex<Receiver<io::Result<Child>>> {
+        self.warm.get_or_init(|| {
+            // The one that the thread has in hand counts as well.
+            let (give, take) = mpsc::sync_channel(WARM - 1);
+            let bounds = self.bounds;
+            // Without the thread there is no reader, which is told to whoever wants one.
+            let _ = thread::Builder::new().name("readers".into()).spawn(move || keep_warm(&give, bounds));
+            Mutex::new(take)
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        let mut places = lock(&self.places);
+        while *places == 0 {
+            places = self.freed.wait(places).unwrap_or_else(PoisonError::into_inner);
+        }
+        *places -= 1;
+        Place(self)
     }
 }
 
-/// Runs a command within the bounds: how it ended, or `None` when it had to be ended.
-///
-/// # Errors
-/// That it could not be started.
-fn guarded(command: &mut Command, patience: Duration) -> io::Result<Option<ExitStatus>> {
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // What finds programs and plug-ins, and nothing that holds a key.
-    for name in
-        ["PATH", "HOME", "XDG_CACHE_HOME", "LANG", "GST_PLUGIN_PATH", "GST_REGISTRY", "FONTCONFIG_PATH"]
-    {
+/// That one may read.
+struct Place<'a>(&'a Readers);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.places) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+fn keep_warm(give: &SyncSender<io::Result<Child>>, bounds: Bounds) {
+    loop {
+        let mut command = program();
+        command.stdin(Stdio::piped());
+        let child = started(command, bounds);
+        let failed = child.is_err();
+        if let Err(mpsc::SendError(child)) = give.send(child) {
+            // Nobody will want one any more.
+            if let Ok(mut child) = child {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            return;
+        }
+        if failed {
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// This program as a reader, also when its file was replaced meanwhile.
+fn program() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("inspect");
+    command
+}
+
+/// Starts a reader within the bounds, with what finds programs, plug-ins and fonts in its environment, and nothing that holds a key.
+fn started(mut command: Command, bounds: Bounds) -> io::Result<Child> {
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::null());
+    for name in [
+        "PATH",
+        "HOME",
+        "XDG_CACHE_HOME",
+        "LANG",
+        "LD_LIBRARY_PATH",
+        "GST_PLUGIN_PATH",
+        "GST_PLUGIN_SYSTEM_PATH",
+        "GST_REGISTRY",
+        "FONTCONFIG_PATH",
+    ] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
         }
     }
     // SAFETY: between fork and exec only calls are made that are async-signal-safe (signal-safety(7)): they allocate nothing and take no
     // locks.
-    unsafe { command.pre_exec(confine) };
-    let mut child = command.spawn()?;
-    let began = Instant::now();
-    let mut pause = Duration::from_millis(2);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if began.elapsed() >= patience {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
+    unsafe { command.pre_exec(move || confine::limit(bounds)) };
+    command.spawn()
 }
 
-/// Gives up what reading a package does not need.
-fn confine() -> io::Result<()> {
-    let bound = |what, most: u64| {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        // SAFETY: the structure lives as long as the call.
-        match unsafe { libc::setrlimit(what, &limit) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    };
-    bound(libc::RLIMIT_AS, ADDRESSES)?;
-    bound(libc::RLIMIT_CPU, CPU_SECONDS)?;
-    bound(libc::RLIMIT_FSIZE, FILE_BYTES)?;
-    bound(libc::RLIMIT_NOFILE, FILES)?;
-    bound(libc::RLIMIT_CORE, 0)?;
-    // SAFETY: numbers alone are handed over.
-    unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-        // Who may not have a network of its own, empty, may not have a user's name space either: then it keeps that of the service, whose
-        // readers open no connection. As root the first one does.
-        if libc::unshare(libc::CLONE_NEWNET) != 0 {
-            libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET);
-        }
-    }
-    Ok(())
+fn machine(error: impl ToString) -> Refusal {
+    Refusal::Machine(format!("a file cannot be inspected: {}", error.to_string()))
+}
+
+/// What is kept behind these locks is whole at every moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run(script: &str, patience: Duration) -> Option<ExitStatus> {
+    /// What becomes of a program that stands where a reader would.
+    fn run(script: &str, cpu_seconds: u64) -> Result<(), Refusal> {
+        let readers = Readers::new(cpu_seconds, 4 << 30, 1);
         let mut command = Command::new("python3");
-        guarded(command.args(["-c", script]), patience).unwrap()
+        command.args(["-c", script]).stdin(Stdio::null());
+        readers.alone(command)
+    }
+
+    fn refused(script: &str) -> String {
+        run(script, 20).unwrap_err().to_string()
     }
 
     #[test]
     fn whatever_it_does_ends_it_alone() {
-        let long = Duration::from_secs(120);
-        assert_eq!(run("pass", long).unwrap().code(), Some(0));
-        assert_eq!(run("import os; os.abort()", long).unwrap().signal(), Some(libc::SIGABRT));
-        // Python tells of memory that it does not get, and ends.
-        assert_eq!(run("x = bytearray(9 << 30)", long).unwrap().code(), Some(1));
-        assert_eq!(
-            run("import os; os._exit(len([os.dup(0) for _ in range(300)]))", long).unwrap().code(),
-            Some(1)
-        );
-        assert_eq!(run("import time; time.sleep(600)", Duration::from_millis(300)), None);
-        let key = run("import os; os._exit('CARGO_MANIFEST_DIR' in os.environ)", long).unwrap();
-        assert_eq!(key.code(), Some(0), "what stands in the environment is not handed on");
-    }
-
-    #[test]
-    fn it_has_no_network() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let script = format!("import socket; socket.create_connection(('127.0.0.1', {port}), 5)");
-        let reached = run(&script, Duration::from_secs(60)).unwrap().success();
-        // A system that lets nobody have a network of their own does not let this one give it up, either.
-        let may = Command::new("unshare").args(["--user", "--net", "true"]).status();
-        assert!(!reached || !may.unwrap().success(), "it reached a listener of this machine");
+        assert_eq!(run("print('\"right\"')", 20), Ok(()));
+        let found = refused("print('{\"file\": \"no picture\"}')");
+        assert_eq!(found, "no picture");
+        assert!(refused("import os; os.abort()").contains("crashed the reader (signal 6)"));
+        assert!(refused("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").contains("signal 11"));
+        assert!(refused("import os; print('\"right\"', flush=True); os.abort()").contains("signal 6"));
+        let told = run("while True: pass", 1).unwrap_err().to_string();
+        assert!(told.contains("more than 1 s of a core"), "{told}");
+        // Python tells of what it does not get, and ends.
+        for script in [
+            "x = bytearray(5 << 30); print('\"right\"')",
+            "import os; [os.dup(0) for _ in range(300)]; print('\"right\"')",
+            "open('/tmp/vignette-too-long', 'wb').write(bytes(2 << 20)); print('\"right\"')",
+        ] {
+            assert!(run(script, 20).is_err(), "{script}");
+        }
+        let _ = std::fs::remove_file("/tmp/vignette-too-long");
+        let hidden = "import os, sys; sys.exit('CARGO_MANIFEST_DIR' in os.environ)";
+        assert!(refused(hidden).contains("without an answer"));
+        let script = "import os; print('\"right\"' if 'CARGO_MANIFEST_DIR' not in os.environ else '')";
+        assert_eq!(run(script, 20), Ok(()), "what stands in the environment is not handed on");
     }
 }
