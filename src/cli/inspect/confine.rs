@@ -169,7 +169,7 @@ const ARCH: u32 = 0xc000_003e;
 const ARCH: u32 = 0xc000_00b7;
 
 /// Calls that a reader has no use for, and that lead out of it: other programs, networks, other processes, other ways to the kernel.
-const SHUT: [i64; 17] = [
+const SHUT: [i64; 19] = [
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_socket,
@@ -180,6 +180,8 @@ const SHUT: [i64; 17] = [
     libc::SYS_process_vm_writev,
     libc::SYS_pidfd_open,
     libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_io_uring_setup,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
@@ -188,8 +190,10 @@ const SHUT: [i64; 17] = [
     libc::SYS_unshare,
     libc::SYS_setns,
 ];
-/// Calls whose first argument is a process: they are left for this one.
-const OWN: [i64; 2] = [libc::SYS_kill, libc::SYS_tgkill];
+/// Calls whose first argument is a process, and whether 0 means the caller there, too: they are left for this one. For signals 0 is the whole
+/// group, which the service is in.
+const OWN: [(i64, bool); 3] =
+    [(libc::SYS_kill, false), (libc::SYS_tgkill, false), (libc::SYS_prlimit64, true)];
 
 /// Refuses the calls in [`SHUT`] to all threads from now on, with the error that they are not permitted (seccomp(2)). Whether the system has
 /// done so.
@@ -212,11 +216,12 @@ pub(super) fn shut_calls() -> bool {
         program.extend([jump(libc::BPF_JEQ, number as u32, 0, 1), refuse]);
     }
     let own = std::process::id();
-    for number in OWN {
+    for (number, zero) in OWN {
         program.extend([
-            jump(libc::BPF_JEQ, number as u32, 0, 4),
+            jump(libc::BPF_JEQ, number as u32, 0, 5),
             load(16),
-            jump(libc::BPF_JEQ, own, 1, 0),
+            jump(libc::BPF_JEQ, own, 2, 0),
+            jump(libc::BPF_JEQ, 0, u8::from(zero), 0),
             refuse,
             allow,
         ]);
@@ -283,7 +288,14 @@ mod tests {
                 // SAFETY: numbers alone are handed over; signal 0 is none.
                 unsafe {
                     assert_eq!(libc::kill(libc::getppid(), 0), -1, "other processes are out of reach");
+                    assert_eq!(libc::kill(0, 0), -1, "nor is the group");
                     assert_eq!(libc::kill(libc::getpid(), 0), 0);
+                    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                    assert_eq!(
+                        libc::prlimit(libc::getppid(), libc::RLIMIT_CPU, std::ptr::null(), &mut limit),
+                        -1
+                    );
+                    assert_eq!(libc::prlimit(0, libc::RLIMIT_CPU, std::ptr::null(), &mut limit), 0);
                 }
                 files
             });

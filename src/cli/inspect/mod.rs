@@ -38,6 +38,10 @@ const WARM: usize = 2;
 const MOST_VERDICTS: usize = 4096;
 /// How long a file stays refused whose reader ended: it may have been the machine that ended it.
 const DOUBT: Duration = Duration::from_secs(60);
+/// How long a reader may compute nothing before it counts as hanging: one that waits for a core still gets some of it.
+const QUIET: Duration = Duration::from_secs(30);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 /// The longest answer, in bytes.
 const LONGEST_ANSWER: u64 = 16 << 10;
 /// Readers that may have died while they waited, before that is the machine's fault.
@@ -46,6 +50,7 @@ const ATTEMPTS: usize = 8;
 /// Has files read by processes that may end by it. Shared by all threads; each call blocks its own.
 pub(super) struct Readers {
     bounds: Bounds,
+    quiet: Duration,
     warm: OnceLock<Mutex<Receiver<io::Result<Child>>>>,
     /// How many more may read at a time.
     places: Mutex<usize>,
@@ -64,6 +69,7 @@ impl Readers {
     pub(super) fn new(cpu_seconds: u64, addresses: u64, cores: usize) -> Readers {
         Readers {
             bounds: Bounds { cpu_seconds, addresses },
+            quiet: QUIET,
             warm: OnceLock::new(),
             places: Mutex::new(cores.max(1)),
             freed: Condvar::new(),
@@ -155,13 +161,11 @@ impl Readers {
     /// Hands over what is to be read, and hears what was found.
     fn converse(&self, mut child: Child, parts: &[&[u8]]) -> (Result<(), Refusal>, bool) {
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let seconds = self.bounds.cpu_seconds;
-        // A reader stands back behind others, so that it may well take longer than its own time.
-        let patience = Duration::from_secs(seconds * 4 + 30);
+        let quiet = self.quiet;
         let (done, waiting) = mpsc::channel::<()>();
         let (answer, ended, late) = thread::scope(|scope| {
             let watch = scope.spawn(move || {
-                let late = matches!(waiting.recv_timeout(patience), Err(RecvTimeoutError::Timeout));
+                let late = hangs(&child, &waiting, quiet);
                 if late {
                     // It may just have ended by itself.
                     let _ = child.kill();
@@ -196,7 +200,7 @@ impl Readers {
     fn reason(&self, status: ExitStatus, late: bool) -> String {
         let Bounds { cpu_seconds, addresses } = self.bounds;
         match status.signal() {
-            _ if late => "reading it does not end".to_owned(),
+            _ if late => "reading it comes to nothing".to_owned(),
             Some(libc::SIGXCPU) => format!("reading it takes more than {cpu_seconds} s of a core"),
             Some(libc::SIGKILL) => {
                 "its reader was killed, for the time or the memory that it took".to_owned()
@@ -229,6 +233,29 @@ impl Readers {
         *places -= 1;
         Place(self)
     }
+}
+
+/// Waits until `waiting` is over; whether `child` computed nothing for so long before.
+fn hangs(child: &Child, waiting: &Receiver<()>, quiet: Duration) -> bool {
+    let (mut computed, mut since) = (None, Instant::now());
+    while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(LOOK) {
+        let now = ticks(child.id());
+        if now != computed {
+            (computed, since) = (now, Instant::now());
+        }
+        if since.elapsed() >= quiet {
+            return true;
+        }
+    }
+    false
+}
+
+/// How long a process has computed (proc_pid_stat(5), fields 14 and 15).
+fn ticks(process: u32) -> Option<(u64, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split(' ').skip(12).map(str::parse::<u64>);
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
 }
 
 /// That one may read.
@@ -307,7 +334,8 @@ mod tests {
 
     /// What becomes of a program that stands where a reader would.
     fn run(script: &str, cpu_seconds: u64) -> Result<(), Refusal> {
-        let readers = Readers::new(cpu_seconds, 4 << 30, 1);
+        let mut readers = Readers::new(cpu_seconds, 4 << 30, 1);
+        readers.quiet = Duration::from_secs(3);
         let mut command = Command::new("python3");
         command.args(["-c", script]).stdin(Stdio::null());
         readers.alone(command)
@@ -327,6 +355,7 @@ mod tests {
         assert!(refused("import os; print('\"right\"', flush=True); os.abort()").contains("signal 6"));
         let told = run("while True: pass", 1).unwrap_err().to_string();
         assert!(told.contains("more than 1 s of a core"), "{told}");
+        assert!(refused("import time; time.sleep(600)").contains("comes to nothing"));
         // Python tells of what it does not get, and ends.
         for script in [
             "x = bytearray(5 << 30); print('\"right\"')",
