@@ -1,9 +1,10 @@
 //! How long GStreamer may make no progress before it counts as hanging: one setting for all that is decoded and encoded in this process.
 //!
-//! A pipeline whose element hangs cannot be stopped by who uses it: stopping waits for the element. So it is left to a thread of its own, which
-//! ends when the element lets go; whoever waited gets an error and goes on.
+//! A pipeline whose element hangs cannot be stopped by who uses it: stopping waits for the element. So one that is not at its end is stopped by
+//! a thread of its own, which ends when the element lets go; whoever used it gets an error, or waits no longer than that, and goes on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -24,20 +25,55 @@ pub fn set(patience: Duration) {
     MILLIS.store(millis.max(1), Ordering::Relaxed);
 }
 
-/// Stops a pipeline; one that `hangs` elsewhere, since that may take for ever.
-pub(crate) fn stop(pipeline: &gst::Pipeline, hangs: bool) {
-    if hangs {
-        let own = pipeline.clone();
-        let stopping = std::thread::Builder::new().name("stopping".into()).spawn(move || {
-            let _ = own.set_state(gst::State::Null);
-        });
-        if stopping.is_ok() {
-            return;
-        }
-        // No thread is to be had: then it stays as it is, which costs its memory and no one's time.
-        std::mem::forget(pipeline.clone());
+/// How a pipeline stands when it is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It came to its end.
+    Ended,
+    /// It is given up on the way, and may hang without anybody having noticed.
+    Running,
+    /// It made no progress.
+    Hangs,
+}
+
+/// Stops a pipeline, for which nobody waits longer than [`get`] says.
+pub(crate) fn stop(pipeline: &gst::Pipeline, standing: Standing) {
+    // Stopping can only fail for a pipeline that already stands still.
+    if standing == Standing::Ended {
+        let _ = pipeline.set_state(gst::State::Null);
         return;
     }
-    // Stopping can only fail for a pipeline that already stands still.
-    let _ = pipeline.set_state(gst::State::Null);
+    let own = pipeline.clone();
+    let (done, stopped) = mpsc::channel::<()>();
+    let stopping = std::thread::Builder::new().name("stopping".into()).spawn(move || {
+        let _ = own.set_state(gst::State::Null);
+        drop(own);
+        drop(done);
+    });
+    match (stopping, standing) {
+        (Ok(_), Standing::Running) => drop(stopped.recv_timeout(get())),
+        (Ok(_), _) => {}
+        // No thread is to be had. One that hangs then stays as it is, which costs its memory and no one's time.
+        (Err(_), Standing::Hangs) => std::mem::forget(pipeline.clone()),
+        (Err(_), _) => drop(pipeline.set_state(gst::State::Null)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_given_up_is_stopped_when_that_is_over() {
+        gst::init().unwrap();
+        for standing in [Standing::Ended, Standing::Running] {
+            let pipeline = gst::Pipeline::new();
+            let parts = ["fakesrc", "fakesink"].map(|name| gst::ElementFactory::make(name).build().unwrap());
+            pipeline.add_many(&parts).unwrap();
+            gst::Element::link_many(&parts).unwrap();
+            pipeline.set_state(gst::State::Playing).unwrap();
+            stop(&pipeline, standing);
+            assert_eq!(pipeline.current_state(), gst::State::Null, "{standing:?}");
+        }
+    }
 }

@@ -35,6 +35,7 @@ pub fn all(config: &mut ServiceConfig) {
         .service(
             web::resource("/player/hls.min.js").route(web::get().to(page::player)).default_service(nothing()),
         )
+        .service(web::resource("/favicon.ico").route(web::get().to(page::icon)).default_service(nothing()))
         .service(web::resource("/oembed").route(web::get().to(page::oembed)).default_service(nothing()))
         .service(web::resource("/v1/links").route(web::post().to(links::create)).default_service(nothing()))
         .service(

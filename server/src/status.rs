@@ -118,8 +118,8 @@ fn text(app: &App, checks: Checks, queue: Option<(u64, u64)>) -> String {
             vec![
                 ("Vignette", env!("CARGO_PKG_VERSION").to_owned()),
                 ("GStreamer", vignette_renderer::encode::gstreamer_version()),
-                ("Running since", clock::stamp(app.opened * 1000)),
-                ("This page is of", clock::stamp(clock::now_millis())),
+                ("Running since", moment(app.opened * 1000)),
+                ("This page is of", moment(clock::now_millis())),
             ],
         ),
     ];
@@ -144,6 +144,13 @@ fn text(app: &App, checks: Checks, queue: Option<(u64, u64)>) -> String {
     PAGE.replace("{{CLASS}}", class).replace("{{SUMMARY}}", summary).replace("{{TABLES}}", &tables)
 }
 
+/// A moment, in milliseconds since 1970, to the second.
+fn moment(millis: i64) -> String {
+    let stamp = clock::stamp(millis);
+    let (day, time) = stamp.split_once('T').unwrap_or((&stamp, ""));
+    format!("{day} {} UTC", time.split(['.', 'Z']).next().unwrap_or_default())
+}
+
 /// A number with its thousands apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -160,6 +167,11 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_told_to_the_second() {
+        assert_eq!(moment(1_000_000_123), "1970-01-12 13:46:40 UTC");
+    }
 
     #[test]
     fn thousands_stand_apart() {

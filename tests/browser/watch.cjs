@@ -27,7 +27,7 @@ const { chromium } = require(playwright);
   }));
   const until = (expression) => page.waitForFunction(expression, null, { timeout: 0, polling: 50 });
 
-  seen.role = await page.getByRole('status').count();
+  seen.role = await page.locator('[role=status][aria-live=polite]').count();
   seen.name = await video.getAttribute('aria-label');
   await until(() => document.querySelector('video').readyState >= 2);
   seen.first = await state();
@@ -60,7 +60,9 @@ const { chromium } = require(playwright);
   await video.evaluate((video) => {
     window.cues = new Set();
     for (const track of video.textTracks) {
-      track.addEventListener('cuechange', () => [...track.activeCues].forEach((cue) => window.cues.add(cue.text)));
+      const note = () => [...(track.activeCues || [])].forEach((cue) => window.cues.add(cue.text));
+      track.addEventListener('cuechange', note);
+      video.addEventListener('timeupdate', note);
     }
     video.currentTime = 0;
     return video.play();

@@ -8,7 +8,7 @@ use gst::prelude::*;
 use super::nal::{self, ParameterSets};
 use super::{Codec, EncodeError, EncoderId, VideoProfile, make, obu, settings, vp9};
 use crate::frame::I420Frame;
-use crate::patience;
+use crate::patience::{self, Standing};
 use crate::segment::{AccessUnit, EncodedSegment};
 
 /// Frames that wait in front of the encoder, at most.
@@ -26,7 +26,7 @@ pub struct SegmentEncoder {
     pushed: u32,
     /// How long it may make no progress.
     patience: Duration,
-    hangs: bool,
+    standing: Standing,
 }
 
 impl SegmentEncoder {
@@ -98,7 +98,7 @@ impl SegmentEncoder {
             bus,
             pushed: 0,
             patience: patience::get(),
-            hangs: false,
+            standing: Standing::Running,
         })
     }
 
@@ -210,6 +210,7 @@ impl SegmentEncoder {
         if !self.sink.is_eos() {
             return Err(self.stalled(patience));
         }
+        self.standing = Standing::Ended;
         let mut reader = Reader::new(&self.profile, samples.first())?;
         // Some elements shift all times to make room for negative DTS, so only their order counts.
         let mut times: Vec<Option<gst::ClockTime>> =
@@ -249,7 +250,7 @@ impl SegmentEncoder {
 
     /// That nothing came for so long, which stopping would wait for as well.
     fn stalled(&mut self, patience: Duration) -> EncodeError {
-        self.hangs = true;
+        self.standing = Standing::Hangs;
         EncodeError::Stalled(patience)
     }
 
@@ -271,7 +272,7 @@ impl SegmentEncoder {
 
 impl Drop for SegmentEncoder {
     fn drop(&mut self) {
-        patience::stop(&self.pipeline, self.hangs);
+        patience::stop(&self.pipeline, self.standing);
     }
 }
 

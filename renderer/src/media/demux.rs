@@ -12,7 +12,7 @@ use vignette_templates::blob::Blob;
 
 use super::error::{MediaFault, first_bytes};
 use super::source::{bytes_source, shared_buffer};
-use crate::patience;
+use crate::patience::{self, Standing};
 
 /// The most packets of one track.
 const MAX_PACKETS: usize = 2_000_000;
@@ -487,7 +487,8 @@ impl std::ops::Deref for Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        patience::stop(&self.bin, *self.hangs.get_mut());
+        let standing = if *self.hangs.get_mut() { Standing::Hangs } else { Standing::Running };
+        patience::stop(&self.bin, standing);
     }
 }
 

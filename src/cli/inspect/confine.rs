@@ -291,11 +291,8 @@ mod tests {
                     assert_eq!(libc::kill(0, 0), -1, "nor is the group");
                     assert_eq!(libc::kill(libc::getpid(), 0), 0);
                     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-                    assert_eq!(
-                        libc::prlimit(libc::getppid(), libc::RLIMIT_CPU, std::ptr::null(), &mut limit),
-                        -1
-                    );
-                    assert_eq!(libc::prlimit(0, libc::RLIMIT_CPU, std::ptr::null(), &mut limit), 0);
+                    assert_eq!(libc::prlimit(libc::getppid(), libc::RLIMIT_CPU, ptr::null(), &mut limit), -1);
+                    assert_eq!(libc::prlimit(0, libc::RLIMIT_CPU, ptr::null(), &mut limit), 0);
                 }
                 files
             });

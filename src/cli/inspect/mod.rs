@@ -40,6 +40,8 @@ const MOST_VERDICTS: usize = 4096;
 const DOUBT: Duration = Duration::from_secs(60);
 /// How long a reader may compute nothing before it counts as hanging: one that waits for a core still gets some of it.
 const QUIET: Duration = Duration::from_secs(30);
+/// How long it may take to end once it has given its answer.
+const LAST: Duration = Duration::from_secs(20);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// The longest answer, in bytes.
@@ -166,7 +168,7 @@ impl Readers {
         let (answer, ended, late) = thread::scope(|scope| {
             let watch = scope.spawn(move || {
                 let late = hangs(&child, &waiting, quiet);
-                if late {
+                if late || !ends(&mut child) {
                     // It may just have ended by itself.
                     let _ = child.kill();
                 }
@@ -192,6 +194,10 @@ impl Readers {
                 Answer::File(why) => (Err(Refusal::File(shortened(&why))), true),
                 Answer::Machine(why) => (Err(Refusal::Machine(shortened(&why))), false),
             },
+            // It did not come to the file.
+            (Ok(status), _) if !answer.starts_with(reader::READY) => {
+                (Err(machine(format!("a reader ended before it began ({status})"))), false)
+            }
             (Ok(status), _) => (Err(Refusal::File(self.reason(status, late))), false),
         }
     }
@@ -246,6 +252,20 @@ fn hangs(child: &Child, waiting: &Receiver<()>, quiet: Duration) -> bool {
         if since.elapsed() >= quiet {
             return true;
         }
+    }
+    false
+}
+
+/// Whether a reader ends that has said what it had to say.
+fn ends(child: &mut Child) -> bool {
+    let since = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while since.elapsed() < LAST {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(pause),
+            _ => return true,
+        }
+        pause = (pause * 2).min(LOOK);
     }
     false
 }
@@ -337,7 +357,7 @@ mod tests {
         let mut readers = Readers::new(cpu_seconds, 4 << 30, 1);
         readers.quiet = Duration::from_secs(3);
         let mut command = Command::new("python3");
-        command.args(["-c", script]).stdin(Stdio::null());
+        command.args(["-c", &format!("print(flush=True)\n{script}")]).stdin(Stdio::null());
         readers.alone(command)
     }
 
@@ -356,6 +376,10 @@ mod tests {
         let told = run("while True: pass", 1).unwrap_err().to_string();
         assert!(told.contains("more than 1 s of a core"), "{told}");
         assert!(refused("import time; time.sleep(600)").contains("comes to nothing"));
+        let mut never = Command::new("false");
+        never.stdin(Stdio::null());
+        let found = Readers::new(1, 4 << 30, 1).alone(never);
+        assert!(matches!(found, Err(Refusal::Machine(_))), "no file's fault: {found:?}");
         // Python tells of what it does not get, and ends.
         for script in [
             "x = bytearray(5 << 30); print('\"right\"')",

@@ -30,7 +30,18 @@ pub(super) fn byte_of(kind: AssetKind) -> u8 {
     KINDS.iter().position(|known| *known == kind).map_or(u8::MAX, |at| at as u8)
 }
 
-/// The answer on standard output, as JSON.
+/// Stands before the answer once the reader has loaded what it needs, so that an end before is not held against the file.
+pub(super) const READY: &[u8] = b"\n";
+
+/// Tells that what comes now is the stranger's, and gives up what that must not have.
+fn begin() -> io::Result<()> {
+    confine::shut_calls();
+    let mut out = io::stdout().lock();
+    out.write_all(READY)?;
+    out.flush()
+}
+
+/// The answer on standard output, as JSON behind [`READY`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
@@ -76,14 +87,14 @@ fn package(folder: &Path) -> io::Result<Result<(), Refusal>> {
         Ok(engine) => engine,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    confine::shut_calls();
+    begin()?;
     drop(engine.open(folder, &[]));
     Ok(Ok(()))
 }
 
 /// An audience that is standard input, each row of it.
 fn table() -> io::Result<Result<(), Refusal>> {
-    confine::shut_calls();
+    begin()?;
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     Ok(audience::read_parquet(file, MOST_ROWS).map_err(Refusal::File))
 }
@@ -91,7 +102,7 @@ fn table() -> io::Result<Result<(), Refusal>> {
 /// One file behind its header on standard input.
 fn file() -> io::Result<Result<(), Refusal>> {
     let fonts = warm_up().map_err(machine).and_then(|()| FontLibrary::system().map_err(machine));
-    confine::shut_calls();
+    begin()?;
     let mut input = io::stdin().lock();
     let mut header = [0; HEADER];
     input.read_exact(&mut header)?;
