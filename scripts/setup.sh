@@ -104,6 +104,11 @@ case "$(uname -m)" in
 esac
 node=.cache/node/$node_version
 
+# What drives the browser as a viewer does; one package without dependencies, which brings no browser (Apache-2.0).
+playwright_version=1.65.1
+playwright_sha512=86a3e9cfb6e548c3f1595768784d728814b35ec2a254e77693e9230af994cb00f618f3b60ddf477dc5a7abd34dd061db3590c5819f497c116bf97e7f04ba34ab
+playwright=.cache/playwright-core/$playwright_version
+
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
 faker_sha256=2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7
@@ -256,6 +261,11 @@ if $with_tests && [[ ! -s "$redocly/package.json" ]]; then
   rm "$redocly/package.tgz"
 fi
 
+if $with_tests && [[ ! -s "$playwright/package.json" ]]; then
+  npm_package playwright-core "$playwright_version" "$playwright_sha512" "$playwright"
+  tar -xzf "$playwright/package.tgz" -C "$playwright" --strip-components=1
+  rm "$playwright/package.tgz"
+fi
 if $with_tests && [[ ! -x "$node/bin/node" ]]; then
   npm_package "$node_package" "$node_version" "$node_sha512" "$node"
   tar -xzf "$node/package.tgz" -C "$node" --strip-components=1 package/bin/node package/LICENSE

@@ -15,6 +15,7 @@ pub mod error;
 pub mod frame;
 pub mod media;
 pub mod package;
+pub mod patience;
 pub mod plan;
 pub mod plates;
 pub mod render;

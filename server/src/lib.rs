@@ -43,6 +43,7 @@ mod secrets;
 mod shelf;
 mod signed;
 mod sitting;
+mod status;
 mod stills;
 mod templates;
 mod uses;

@@ -112,6 +112,16 @@ pub(super) enum Command {
     },
     /// Says what a batch would come to, before anything is rendered
     Forecast(ForecastArguments),
+    /// Reads one file of a stranger for the service, and ends
+    #[command(hide = true)]
+    Inspect {
+        /// A folder with a template package
+        #[arg(long, value_name = "DIR", conflicts_with = "parquet")]
+        package: Option<PathBuf>,
+        /// Standard input is an audience in Apache Parquet
+        #[arg(long)]
+        parquet: bool,
+    },
     /// Serves links that play, and renders on request, over HTTP
     Serve(ServeArguments),
     /// Shows the segments of a viewer's video: which are personal, and which are there already

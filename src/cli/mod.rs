@@ -46,6 +46,9 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run() -> ExitCode {
     memory::return_large_buffers();
     let arguments = Arguments::parse();
+    if let Command::Inspect { package, parquet } = &arguments.command {
+        return inspect::run(package.as_deref(), *parquet);
+    }
     let json = match &arguments.command {
         Command::Render { progress, .. } => *progress == ProgressStyle::Json,
         Command::Batch(arguments) => arguments.is_json(),
@@ -144,6 +147,8 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Copy { action } => copy::run(&action),
         Command::Forecast(arguments) => forecast::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        // It has its own answer and status.
+        Command::Inspect { .. } => Ok(()),
     }
 }
 

@@ -250,6 +250,19 @@ async fn make(app: &Arc<App>, batch: &Batch, row: &RowRecord) -> Result<RowEnd, 
     };
     let viewing = app.viewing_apart(wish).await?;
     if wanted.deliver == Deliver::Links {
+        if row.attempts == 0 {
+            let (state, key) = (app.clone(), wanted.key);
+            let taken = web::block(move || {
+                let quota = state.records.quota_of(&key)?;
+                if quota.links.is_none() {
+                    return Ok(true);
+                }
+                Ok::<_, Problem>(state.records.take_link(&key, quota)?.1)
+            });
+            if !taken.await.map_err(Problem::from)?? {
+                return Err(Stop::Tomorrow);
+            }
+        }
         let link = links::Link {
             tenant: &batch.tenant,
             template: &batch.template,
