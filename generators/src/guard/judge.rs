@@ -73,6 +73,12 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
             return Err("it lacks a fact that has to be said".to_owned());
         }
     }
+    if says_nothing_else(&line, &copy.text.facts) {
+        return Err("it says nothing but the facts".to_owned());
+    }
+    if repeats(&line, &copy.text.prompt) {
+        return Err("it repeats what it was asked to write".to_owned());
+    }
     let given = numbers::numbers(&told);
     if numbers::numbers(&line).iter().any(|number| !given.contains(number)) {
         return Err("it holds a number that was not given".to_owned());
@@ -130,6 +136,32 @@ fn holds(line: &str, fact: &str) -> bool {
             && digit(before.next());
         !inner_start && !inner_end && !goes_on && !comes_from
     })
+}
+
+/// Whether `line` has no letter besides those of `facts`: names and figures alone are no sentence.
+fn says_nothing_else(line: &str, facts: &[String]) -> bool {
+    let mut rest = super::clean(line).to_lowercase();
+    for fact in facts.iter().map(|fact| super::clean(fact).to_lowercase()).filter(|fact| !fact.is_empty()) {
+        rest = rest.replace(&fact, " ");
+    }
+    !facts.is_empty() && !rest.chars().any(char::is_alphabetic)
+}
+
+/// Words of a prompt's beginning that no line of copy says in this order, unless it repeats the prompt.
+const OPENING: usize = 5;
+
+/// Whether `line` begins or goes on as `prompt` begins. An instruction begins with what is to be done, which is nothing for a viewer;
+/// models that do not follow it give it back.
+fn repeats(line: &str, prompt: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let lower = super::clean(text).to_lowercase();
+        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let (line, prompt) = (words(line), words(prompt));
+    let opening = &prompt[..prompt.len().min(OPENING)];
+    // Shorter ones (`Greet Maria`) could be said by chance.
+    opening.len() > 2 && line.windows(opening.len()).any(|part| part == opening)
 }
 
 /// A line that a model put between quotation marks, without them.
@@ -227,6 +259,9 @@ mod tests {
                 Err("at most 60"),
             ),
             ("empty", " ", "en", Err("empty")),
+            ("the name alone", "Maria!", "en", Err("nothing but the facts")),
+            ("the prompt", "One warm sentence for Maria!", "en", Err("repeats what it was asked")),
+            ("a part of the prompt", "Maria, who has 3 courses left.", "en", Ok(())),
         ];
         for (name, line, locale, expected) in table {
             let result = judged(line, &["maria"], locale);

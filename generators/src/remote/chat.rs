@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vignette_templates::blob::Digest;
 use vignette_templates::generate::{Cost, TextRequest};
 
-use super::client::{Client, Expected, JSON};
+use super::client::{Client, Expected, JSON, Sent};
 use super::prompt;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
@@ -141,9 +141,9 @@ impl TextProvider for Chat {
         let (body, read, written) = self.body(request, context);
         let price = self.options.price;
         let most = Cost { tokens: read + written, micros: price.of(read, written), ..Cost::default() };
-        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first_byte: None };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first: None };
         self.client
-            .post("/chat/completions", &body, most, &expected, context, |bytes| {
+            .post("/chat/completions", &Sent::Json(&body), most, &expected, context, |bytes| {
                 let answer: Completion = serde_json::from_slice(bytes)
                     .map_err(|_| "it is not the JSON of a chat completion".to_owned())?;
                 let usage = answer.usage.as_ref();
@@ -243,6 +243,6 @@ fn lines(choices: Vec<Choice>) -> Result<Vec<String>, String> {
         .map_err(|_| "it is not the JSON that was asked for, {\"lines\": […]}".to_owned())?;
     match answer.lines.is_empty() {
         true => Err("it holds no line".to_owned()),
-        false => Ok(answer.lines.into_iter().take(16).collect()),
+        false => Ok(answer.lines.iter().take(16).map(|line| prompt::unmarked(line)).collect()),
     }
 }
