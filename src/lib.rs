@@ -276,7 +276,13 @@ impl Engine {
         }
         let package = package?;
         Ok(Warned {
-            value: Template { package: package.value, media, lacking, fonts: Mutex::default() },
+            value: Template {
+                package: package.value,
+                asset_folders: asset_folders.to_vec(),
+                media,
+                lacking,
+                fonts: Mutex::default(),
+            },
             warnings: package.warnings,
         })
     }
@@ -676,6 +682,8 @@ const PROBE_VERSION: u32 = 1;
 /// A template that was opened and found right, with its files.
 pub struct Template {
     package: Package,
+    /// Where files that the data name are looked for besides the package.
+    asset_folders: Vec<PathBuf>,
     /// What was decoded while its files were looked at, so that it is not decoded again to be drawn.
     media: Arc<Media>,
     /// That this machine lacks something to judge a file, found while files were looked at.

@@ -389,6 +389,23 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
+fn two_languages_share_a_folder_and_a_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = &*MADE;
+    let rungs = [HlsRung { name: "v90", plan: &made.rendered.plan, segments: &made.rendered.segments }];
+    let mut media = Vec::new();
+    for locale in ["en", "de", "ar"] {
+        let movie = HlsMovie { rungs: &rungs, audio: made.rendered.sound.aac(), captions: &[], locale };
+        write_hls(folder.path(), &movie).unwrap_or_else(|error| panic!("{locale}: {error}"));
+        let master = fs::read_to_string(folder.path().join("master.m3u8")).unwrap();
+        assert!(master.contains(&format!("LANGUAGE=\"{locale}\"")), "{master}");
+        media.push(fs::read_dir(folder.path().join("s")).unwrap().count());
+    }
+    // What sounds alike is stored once.
+    assert_eq!(media, [media[0]; 3]);
+}
+
+#[test]
 fn playlists_are_known_before_anything_is_rendered() {
     let folder = tempfile::tempdir().unwrap();
     write_presentation(folder.path());

@@ -137,7 +137,7 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
         Place::SoundHeader => {
             let ticket = app.studio.want(&viewing, Piece::Sound, Class::now())?;
             let track = in_time(ticket.sound()).await?;
-            let header = Bytes::from(init_audio(&track, &viewing.video.locale));
+            let header = Bytes::from(init_audio(&track));
             remember(app, header_key(text), header.to_vec());
             Ok(header)
         }
