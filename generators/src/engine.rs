@@ -28,7 +28,7 @@ use crate::text::Grammar;
 use crate::voice::{EspeakNg, Flite, Hibari, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
-const KEY_VERSION: u32 = 2;
+const KEY_VERSION: u32 = 3;
 
 /// How long a provider that was told the deadline may overrun it before it is left behind.
 const GRACE: Duration = Duration::from_millis(250);

@@ -17,6 +17,9 @@ use crate::runtime;
 const DURATIONS: &str = "/Clip_output_0";
 /// Samples in a unit of those durations: 25 ms.
 const UNIT: usize = 2 * HOP;
+/// How much earlier a phoneme is heard than the lengths before it add up to. The network learnt them from an alignment that
+/// lags, as its teacher Kokoro did, whose own code takes off as many units; measured in docs/voices.md.
+const LAG: usize = 3 * UNIT;
 /// The most phonemes that the network sees at once.
 pub(super) const MAX_PHONEMES: usize = 400;
 
@@ -101,7 +104,7 @@ impl Speaker {
                 if known.is_some() {
                     next += 1;
                 }
-                (start, ends[next])
+                (start.saturating_sub(LAG), ends[next].saturating_sub(LAG))
             })
             .collect();
         Ok(Spoken { samples, spans })
