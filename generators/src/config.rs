@@ -32,6 +32,7 @@ use crate::remote::{
     Chat, ChatOptions, Client, ClientOptions, Pictures, PicturesOptions, STREAM_RATES, Speech, SpeechOptions,
     SpeechStream, SpeechStreamOptions, TokenPrice, check_url,
 };
+use crate::voice::Kokoro;
 
 /// The longest file of settings, in bytes.
 const MAX_FILE: u64 = 256 << 10;
@@ -329,6 +330,8 @@ impl Settings {
                     let chosen =
                         list.r#use.iter().map(|name| -> Result<Arc<dyn VoiceProvider>, SettingsError> {
                             match known.iter().find(|provider| provider.name() == name) {
+                                // Who names it wants all of it.
+                                Some(_) if name == "kokoro" => Ok(Arc::new(Kokoro::default())),
                                 Some(built_in) => Ok(Arc::clone(built_in)),
                                 None => self.speech(name, secret),
                             }

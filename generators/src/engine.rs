@@ -25,10 +25,10 @@ use crate::photo::Photos;
 use crate::provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
-use crate::voice::{EspeakNg, Flite, Hibari, check_speech};
+use crate::voice::{EspeakNg, Flite, Hibari, Kokoro, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
-const KEY_VERSION: u32 = 2;
+const KEY_VERSION: u32 = 3;
 
 /// How long a provider that was told the deadline may overrun it before it is left behind.
 const GRACE: Duration = Duration::from_millis(250);
@@ -154,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// The engine that needs neither account nor network: phrase grammars, `hibari` where its model is installed, else
-    /// `flite` and then `espeak-ng`, procedural art.
+    /// The engine that needs neither account nor network: phrase grammars, `kokoro` where its voice is named, `hibari` where its
+    /// model is installed, else `flite` and then `espeak-ng`, procedural art.
     pub fn offline() -> Self {
         Engine::offline_with(Options::default())
     }
@@ -165,6 +165,7 @@ impl Engine {
         Engine::new(options)
             .with_text(vec![Arc::new(Grammar)])
             .with_voice(vec![
+                Arc::new(Kokoro::default().when_named()),
                 Arc::new(Hibari::default()),
                 Arc::new(Flite::default()),
                 Arc::new(EspeakNg::default()),

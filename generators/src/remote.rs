@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use vignette_templates::generate::VoiceRequest;
 
 pub(crate) use chat::{Chat, ChatOptions, TokenPrice};
-pub(crate) use client::{Client, ClientOptions, check_url};
+pub(crate) use client::{Client, ClientOptions, check_url, is_loopback, tls};
 pub(crate) use image::{Pictures, PicturesOptions};
 pub(crate) use prompt::{injection, preview};
 pub(crate) use speech::{Speech, SpeechOptions};

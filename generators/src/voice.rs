@@ -8,6 +8,7 @@ mod english;
 mod espeak;
 mod flite;
 mod hibari;
+mod kokoro;
 mod names;
 mod outside;
 mod process;
@@ -17,6 +18,7 @@ mod wav;
 pub use espeak::EspeakNg;
 pub use flite::Flite;
 pub use hibari::{Coverage, Hibari};
+pub use kokoro::Kokoro;
 pub(crate) use outside::{Aligned, from_outside};
 pub(crate) use splice::splice;
 

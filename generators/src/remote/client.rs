@@ -110,11 +110,19 @@ pub(crate) fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// Whether `url` leads to this machine.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let host = url.parse::<ureq::http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     let Some(host) = host else { return false };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// How connections are encrypted: with the certificates that this machine trusts.
+pub(crate) fn tls() -> TlsConfig {
+    TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build()
 }
 
 impl Client {
@@ -127,14 +135,7 @@ impl Client {
             .max_response_header_size(32 << 10)
             .user_agent(concat!("vignette/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
-            .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::PlatformVerifier)
-                    .unversioned_rustls_crypto_provider(Arc::new(
-                        rustls::crypto::aws_lc_rs::default_provider(),
-                    ))
-                    .build(),
-            );
+            .tls_config(tls());
         if is_loopback(&options.url) {
             // A proxy of the environment is for the world outside.
             config = config.proxy(None);

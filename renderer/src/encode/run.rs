@@ -462,7 +462,7 @@ mod tests {
     }
 
     fn hanging(chain: Vec<gst::Element>) -> SegmentEncoder {
-        let mut encoder = SegmentEncoder::around(profile(EncoderId::X264), FRAMES, chain).unwrap();
+        let mut encoder = SegmentEncoder::around(profile(EncoderId::X264), 1, chain).unwrap();
         encoder.patience = Duration::from_millis(300);
         encoder
     }
