@@ -47,6 +47,8 @@ if $with_tests; then
   packages+=(ffmpeg forensics-samples-files python3-venv faketime)
   # A browser to play results in, and npm for the player below; another npm than Debian's will do.
   packages+=(chromium)
+  # A database for the service beside SQLite; tests start a server of their own.
+  packages+=(postgresql-15)
 fi
 if $with_player; then
   packages+=(curl)
@@ -183,7 +185,18 @@ else
     apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300)
     say "installing ${#missing[@]} packages: ${missing[*]}"
     "${apt[@]}" update || fail 'apt-get update failed: is the network there?'
-    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" || fail 'apt-get install failed; the messages above say why'
+    # Its package makes a cluster and starts it, unless it is told not to while it is installed.
+    clusters=/etc/postgresql-common/createcluster.d
+    no_cluster=
+    if [[ " ${missing[*]} " == *' postgresql-15 '* && ! -e "$clusters/vignette.conf" ]]; then
+      no_cluster=$clusters/vignette.conf
+      "${as_root[@]}" mkdir -p "$clusters"
+      printf 'create_main_cluster = false\n' | "${as_root[@]}" tee "$no_cluster" >/dev/null
+    fi
+    installed=true
+    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" || installed=false
+    [[ -z "$no_cluster" ]] || "${as_root[@]}" rm -f "$no_cluster"
+    $installed || fail 'apt-get install failed; the messages above say why'
 
     mapfile -t missing < <(missing_packages)
     ((${#missing[@]} == 0)) || fail "still not installed: ${missing[*]}"

@@ -168,11 +168,7 @@ fn a_template_s_retention_time_ends_its_links_and_what_was_made() {
     assert_eq!(service.ended(&job)["state"], "done");
     assert!(service.terminate());
     // Two months go by: as far as the records tell, everything was made then.
-    let records = rusqlite::Connection::open(place.data().join("vignette.db")).unwrap();
-    records
-        .execute_batch("UPDATE owners SET day = day - 60; UPDATE jobs SET created = created - 5184000000")
-        .unwrap();
-    drop(records);
+    place.sql("UPDATE owners SET day = day - 60; UPDATE jobs SET created = created - 5184000000");
     let service = place.start("");
     while !fs::read_to_string(&service.log).unwrap().contains("\"event\":\"retire\"") {
         std::thread::sleep(Duration::from_millis(50));

@@ -100,9 +100,9 @@ impl App {
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
         }
-        output::clean(&data.join("files"));
         let secrets = Secrets::open(data, rotate)?;
-        let records = Arc::new(Records::open(&data.join("vignette.db"))?);
+        let records = Arc::new(Records::open(&config.source())?);
+        output::clean(&data.join("files"), records.database.is_shared());
         let has_keys = records.has_keys().map_err(|_| "the database does not answer".to_owned())?;
         let local = config.address()?.ip().is_loopback();
         if !has_keys && !local {

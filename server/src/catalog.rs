@@ -100,6 +100,11 @@ impl Catalog {
         own.insert((tenant.to_owned(), name.to_owned()));
     }
 
+    /// Notes which templates tenants have, as another process may have been sent some.
+    pub fn heard(&self, all: HashSet<(String, String)>) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+    }
+
     /// The folder of an uploaded version.
     pub fn folder_of(&self, tenant: &str, name: &str, version: i64) -> PathBuf {
         self.folder.join(tenant).join(name).join(version.to_string())

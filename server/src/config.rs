@@ -5,6 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::database::Source;
+
+/// What is not shown, not even for finding faults.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
 /// The service's configuration: a TOML file, over which the command line and environment go.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,6 +26,8 @@ pub struct Config {
     pub bind: String,
     /// Where the database, keys, uploaded templates and finished files are. Default: `vignette-data`.
     pub data_dir: PathBuf,
+    /// A PostgreSQL in place of the file in `data_dir`: `postgres://user:password@host/name`. Default: none.
+    pub database: Option<Secret>,
     /// A folder of template packages that every tenant may use. Default: none.
     pub templates: Option<PathBuf>,
     /// How viewers reach the service, e.g. `https://video.example.com`. Default: as the request says.
@@ -98,6 +113,7 @@ impl Default for Config {
         Config {
             bind: "127.0.0.1:8080".into(),
             data_dir: "vignette-data".into(),
+            database: None,
             templates: None,
             public_url: None,
             player: None,
@@ -154,7 +170,29 @@ impl Config {
         let shown = path.display();
         let text =
             std::fs::read_to_string(path).map_err(|error| format!("{shown}: cannot be read: {error}"))?;
-        toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))
+        Config::parse(&text).map_err(|why| format!("{shown}: {why}"))
+    }
+
+    /// Errors show the line where they are, unless it holds an address, which may hold a password.
+    fn parse(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let shown = error.to_string();
+            if !shown.contains("://") {
+                return shown;
+            }
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.split('\n').count();
+            let message = Some(error.message()).filter(|message| !message.contains("://"));
+            format!("line {line}: {}", message.unwrap_or("not of the type that it should have"))
+        })
+    }
+
+    /// Where the records are.
+    pub fn source(&self) -> Source {
+        match &self.database {
+            Some(url) => Source::Url(url.0.clone()),
+            None => Source::File(self.data_dir.join("vignette.db")),
+        }
     }
 
     /// Every fault of the configuration, in words.
@@ -262,6 +300,14 @@ mod tests {
             let faults = config.faults();
             assert!(faults.len() == 1 && faults[0].starts_with(told), "{text}: {faults:?}");
         }
-        assert!(toml::from_str::<Config>("bnid = 'x'").is_err());
+        assert!(Config::parse("bnid = 'x'").unwrap_err().contains("bnid"));
+        for text in [
+            "databse = 'postgres://me:geheim@host/x'",
+            "bind = ''\njobs = 'postgres://me:geheim@host'",
+            "cores = 'postgres://me:geheim@host'",
+        ] {
+            let told = Config::parse(text).unwrap_err();
+            assert!(told.starts_with("line ") && !told.contains("geheim"), "{told}");
+        }
     }
 }

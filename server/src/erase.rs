@@ -40,7 +40,7 @@ impl Ledger {
     /// # Errors
     /// A database that does not answer.
     pub fn open(records: &Records, default_days: u32) -> Result<Ledger, Problem> {
-        let erased = records.erased()?.into_iter().collect();
+        let erased = records.erased(0)?.into_iter().collect();
         let retention = records.retentions()?.into_iter();
         let retention = retention.map(|(tenant, template, days)| ((tenant, template), days)).collect();
         Ok(Ledger { erased: RwLock::new(erased), retention: RwLock::new(retention), default_days })
@@ -58,9 +58,18 @@ impl Ledger {
         (days.copied().unwrap_or(self.default_days), days.is_some())
     }
 
-    fn note_erasure(&self, viewer: &ViewerId) {
+    /// Notes how often a viewer was erased. Whether that was not known.
+    fn note_erasure(&self, viewer: &ViewerId, times: u32) -> bool {
         let mut erased = self.erased.write().unwrap_or_else(PoisonError::into_inner);
-        *erased.entry(*viewer).or_insert(0) += 1;
+        let known = erased.entry(*viewer).or_insert(0);
+        let news = times > *known;
+        *known = times.max(*known);
+        news
+    }
+
+    fn note_retentions(&self, all: Vec<(String, String, u32)>) {
+        let all = all.into_iter().map(|(tenant, template, days)| ((tenant, template), days)).collect();
+        *self.retention.write().unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     fn set_retention(&self, tenant: &str, template: &str, days: Option<u32>) {
@@ -108,7 +117,7 @@ pub async fn erase(
     let (state, tenant) = (app.clone(), caller.tenant.clone());
     let told = web::block(move || {
         let removed = state.records.erase(&tenant, &viewer)?;
-        state.ledger.note_erasure(&viewer);
+        state.ledger.note_erasure(&viewer, removed.erasures);
         forget(&state, Some(&viewer), &removed);
         Ok::<_, Problem>(remove(&state, &removed))
     });
@@ -118,6 +127,23 @@ pub async fn erase(
     }
     log::event("erase", json!({ "removed": told.counts }));
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(told.counts))
+}
+
+/// Hears of what other processes did: whom they erased since a moment, which retention times they set, which templates they took.
+/// Blocks.
+///
+/// # Errors
+/// A database that does not answer.
+pub fn hear(app: &App, since: i64) -> Result<(), Problem> {
+    app.ledger.note_retentions(app.records.retentions()?);
+    app.catalog.heard(app.records.uploaded()?);
+    let mut erased = app.records.erased(since)?;
+    erased.retain(|(viewer, times)| app.ledger.note_erasure(viewer, *times));
+    if !erased.is_empty() {
+        let removed = Removed { doomed: app.records.doomed_since(since)?, ..Removed::default() };
+        erased.iter().for_each(|(viewer, _)| forget(app, Some(viewer), &removed));
+    }
+    Ok(())
 }
 
 /// What came of removing.

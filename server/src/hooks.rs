@@ -126,7 +126,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 pub async fn work(app: Arc<App>) {
     while !app.is_stopping() {
         let state = app.clone();
-        let due = web::block(move || state.records.due(AT_ONCE)).await;
+        // As long as one is sent, and then some to write it down.
+        let patience = (i64::try_from(state.config.limits.webhook_seconds).unwrap_or(0) * 2 + 60) * 1000;
+        let due = web::block(move || state.records.due(AT_ONCE, patience)).await;
         let due = due.ok().and_then(Result::ok).unwrap_or_default();
         if due.is_empty() {
             let _ = tokio::time::timeout(Duration::from_secs(1), app.jobs.hooks.notified()).await;

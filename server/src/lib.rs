@@ -18,7 +18,10 @@ mod body;
 mod catalog;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod conformance;
 mod cors;
+pub mod database;
 mod erase;
 mod files;
 mod hooks;
@@ -34,6 +37,7 @@ pub mod output;
 mod page;
 mod permits;
 mod problem;
+mod processes;
 pub mod quota;
 pub mod records;
 pub mod remote;

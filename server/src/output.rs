@@ -301,10 +301,15 @@ fn pack(folder: &Path, target: &Path) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Removes what a process that ended was writing.
-pub fn clean(files: &Path) {
+/// Removes what a process that ended was writing; where others may be writing, what has not been touched for a day.
+pub fn clean(files: &Path, shared: bool) {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+    let old = |entry: &fs::DirEntry| {
+        let touched = entry.metadata().and_then(|known| known.modified()).ok();
+        touched.and_then(|touched| touched.elapsed().ok()).is_some_and(|since| since > DAY)
+    };
     for entry in fs::read_dir(files).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with('.') {
+        if entry.file_name().to_string_lossy().starts_with('.') && (!shared || old(&entry)) {
             drop(Scratch(entry.path()));
         }
     }

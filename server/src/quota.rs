@@ -6,11 +6,11 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, web};
-use rusqlite::{OptionalExtension, params};
 
 use crate::app::App;
 use crate::auth::Caller;
 use crate::clock;
+use crate::database::{OptionalExtension, Row, params};
 use crate::problem::Problem;
 use crate::records::Records;
 
@@ -59,14 +59,13 @@ impl Records {
     /// Takes one render of a key's day; the second value says whether it was within its quota.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn take_quota(&self, key: &str, quota: Quota, share: Share) -> Result<(Used, bool), Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let query = "SELECT renders, millis FROM quota_used WHERE key = ?1 AND day = ?2";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Used { renders: row.get::<_, i64>(0)? as u64, millis: row.get::<_, i64>(1)? as u64 })
-        };
+        let read =
+            |row: &Row| Ok(Used { renders: row.get::<i64>(0)? as u64, millis: row.get::<i64>(1)? as u64 });
         let used = change.query_row(query, params![key, share.day], read).optional()?;
         let used = used.unwrap_or(Used { renders: 0, millis: 0 });
         let after = Used { renders: used.renders + 1, millis: used.millis + share.millis };
@@ -76,7 +75,8 @@ impl Records {
             return Ok((used, false));
         }
         change.execute(
-            "INSERT OR REPLACE INTO quota_used VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO quota_used VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key, day) DO UPDATE SET renders = excluded.renders, \
+             millis = excluded.millis",
             params![key, share.day, after.renders as i64, after.millis as i64],
         )?;
         change.execute("DELETE FROM quota_used WHERE day < ?1", params![share.day - 2])?;
@@ -87,23 +87,26 @@ impl Records {
     /// Gives back what was taken for a render that was not accepted.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn return_quota(&self, key: &str, share: Share) -> Result<(), Problem> {
-        let change = "UPDATE quota_used SET renders = MAX(renders - 1, 0), millis = MAX(millis - ?3, 0) WHERE key = ?1 AND day = ?2";
-        self.lock().execute(change, params![key, share.day, share.millis as i64])?;
+        let give = "UPDATE quota_used SET renders = CASE WHEN renders > 1 THEN renders - 1 ELSE 0 END, \
+                    millis = CASE WHEN millis > ?3 THEN millis - ?3 ELSE 0 END WHERE key = ?1 AND day = ?2";
+        let mut connection = self.lock();
+        // Not between the reading and the writing of somebody who takes.
+        let step = connection.transaction()?;
+        step.execute(give, params![key, share.day, share.millis as i64])?;
+        step.commit()?;
         Ok(())
     }
 
     /// What a key may have made, by its id; nothing is bounded for one that is not there any more.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn quota_of(&self, key: &str) -> Result<Quota, Problem> {
         let query = "SELECT renders_per_day, seconds_per_day, links_per_day FROM keys WHERE id = ?1";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Quota { renders: row.get(0)?, seconds: row.get(1)?, links: row.get(2)? })
-        };
-        let found = self.lock().prepare_cached(query)?.query_row(params![key], read).optional()?;
+        let read = |row: &Row| Ok(Quota { renders: row.get(0)?, seconds: row.get(1)?, links: row.get(2)? });
+        let found = self.lock().query_row(query, params![key], read).optional()?;
         Ok(found.unwrap_or_default())
     }
 }
@@ -247,11 +250,14 @@ pub async fn give_back(app: &Arc<App>, caller: &Caller, share: Share) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::testing::on_both;
 
     #[test]
     fn a_day_s_quota_is_taken_and_given_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(&folder.path().join("x.db")).unwrap();
+        on_both(|open| quota_is_kept(&open()));
+    }
+
+    fn quota_is_kept(records: &Records) {
         let quota = Quota { renders: Some(3), seconds: Some(10), links: None };
         let share = Share { day: 20_000, millis: 4000 };
         assert_eq!(records.take_quota("a", quota, share).unwrap(), (Used { renders: 1, millis: 4000 }, true));
@@ -271,8 +277,10 @@ mod tests {
 
     #[test]
     fn links_are_counted_beside_renders() {
-        let folder = tempfile::tempdir().unwrap();
-        let records = Records::open(&folder.path().join("x.db")).unwrap();
+        on_both(|open| links_are_kept_apart(&open()));
+    }
+
+    fn links_are_kept_apart(records: &Records) {
         let quota = Quota { renders: Some(1), seconds: None, links: Some(2) };
         assert_eq!(records.take_link("a", quota).unwrap(), (1, true));
         assert!(records.take_quota("a", quota, Share::of(1.0)).unwrap().1);

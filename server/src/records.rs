@@ -1,26 +1,26 @@
-//! What must outlast the process: keys, links, template versions, jobs and webhooks, in one SQLite file.
+//! What must outlast the process: keys, links, template versions, jobs and webhooks, in one [`Database`].
 //!
 //! Nothing personal stands here in the open: what a viewer's data may be part of is sealed, and is named by keyed
 //! digests. Every call blocks, so it is made from threads that may.
 
 use std::collections::HashSet;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock;
+use crate::database::{Database, Fault, Held, OptionalExtension, Row, Source, params};
 use crate::problem::Problem;
 use crate::quota::Quota;
+use crate::secrets::random_name;
 use crate::uses::{Record, ViewerId};
 
-/// The database.
+/// What is written in the database, and how.
 pub struct Records {
-    connection: Mutex<Connection>,
+    pub(crate) database: Database,
+    /// This process among those that share the database, by a name of its own at every start.
+    pub(crate) me: String,
 }
 
-/// Steps that bring a database from one version to the next; a step is never changed.
-const STEPS: [&str; 6] = ["
+/// Steps that bring a database from one version to the next, as SQLite reads them; a step is never changed.
+const STEPS: [&str; 7] = ["
 CREATE TABLE keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
     created INTEGER NOT NULL, revoked INTEGER);
 CREATE TABLE links (id BLOB PRIMARY KEY, tenant TEXT NOT NULL, sealed BLOB NOT NULL, expires INTEGER NOT NULL);
@@ -78,6 +78,13 @@ CREATE TABLE quota_used (key TEXT NOT NULL, day INTEGER NOT NULL, renders INTEGE
     PRIMARY KEY (key, day)) WITHOUT ROWID;
 ", "
 ALTER TABLE keys ADD COLUMN links_per_day INTEGER;
+", "
+CREATE TABLE processes (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE jobs ADD COLUMN worker TEXT;
+ALTER TABLE deliveries ADD COLUMN worker TEXT;
+ALTER TABLE batches ADD COLUMN worker TEXT;
+ALTER TABLE batch_rows ADD COLUMN worker TEXT;
+CREATE INDEX viewers_erased ON viewers (changed) WHERE erased > 0;
 "];
 
 /// Longer than any pause before something is tried again, in milliseconds. What is due later than that was put off by a clock that has
@@ -143,7 +150,7 @@ pub struct JobRecord {
 const JOB: &str = "seq, id, tenant, template, version, state, priority, created, started, finished, deadline, attempts, sealed, file, \
                    bytes, frames, done, code, sealed_detail";
 
-fn job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+fn job(row: &Row) -> Result<JobRecord, Fault> {
     Ok(JobRecord {
         seq: row.get(0)?,
         id: row.get(1)?,
@@ -255,46 +262,27 @@ pub struct DeliveryState {
 }
 
 impl Records {
-    /// Opens the database at `path`, makes it when it is not there, and brings it to this program's version.
+    /// Opens the database, makes it when it is not there, and brings it to this program's version.
     ///
     /// # Errors
-    /// What SQLite says; a database of a later program. In words.
-    pub fn open(path: &Path) -> Result<Records, String> {
-        let tell = |error: rusqlite::Error| format!("{}: {error}", path.display());
-        let mut connection = Connection::open(path).map_err(tell)?;
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON;",
-            )
-            .map_err(tell)?;
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(tell)?;
-        let known = STEPS.len() as i64;
-        if version > known {
-            return Err(format!("{}: written by a later version of this program", path.display()));
-        }
-        for (number, step) in (1..).zip(STEPS).skip(version as usize) {
-            let change = connection.transaction().map_err(tell)?;
-            change.execute_batch(step).map_err(tell)?;
-            change.pragma_update(None, "user_version", number).map_err(tell)?;
-            change.commit().map_err(tell)?;
-        }
-        Ok(Records { connection: Mutex::new(connection) })
+    /// What the database says; one of a later program. In words, without a password.
+    pub fn open(source: &Source) -> Result<Records, String> {
+        Ok(Records { database: Database::open(source, &STEPS)?, me: random_name()? })
     }
 
-    /// A transaction that was left behind by a panic was rolled back, so the connection is as good as before.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Held<'_> {
+        self.database.lock()
     }
 
     /// Whether it answers.
     pub fn is_well(&self) -> bool {
-        self.lock().query_row("SELECT 1", [], |row| row.get::<_, i64>(0)).is_ok()
+        self.lock().query_row("SELECT 1", &[], |row| row.get::<i64>(0)).is_ok()
     }
 
     /// Adds a key by the digest of its secret.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn add_key(
         &self,
         id: &str,
@@ -314,7 +302,7 @@ impl Records {
     /// Ends a key. Whether there was one.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn revoke_key(&self, id: &str) -> Result<bool, Problem> {
         let change = "UPDATE keys SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
         Ok(self.lock().execute(change, params![id, clock::now_millis()])? > 0)
@@ -323,7 +311,7 @@ impl Records {
     /// Adds a key that may do what the key `old` may, which ends in `overlap` milliseconds. Whether there was one.
     ///
     /// # Errors
-    /// What SQLite says; then nothing changed.
+    /// What the database says; then nothing changed.
     pub fn renew_key(&self, old: &str, id: &str, hash: &[u8; 32], overlap: i64) -> Result<bool, Problem> {
         let now = clock::now_millis();
         let mut connection = self.lock();
@@ -334,7 +322,7 @@ impl Records {
             params![old, id, hash, now],
         )?;
         change.execute(
-            "UPDATE keys SET expires = MIN(COALESCE(expires, ?2), ?2) WHERE id = ?1",
+            "UPDATE keys SET expires = CASE WHEN expires < ?2 THEN expires ELSE ?2 END WHERE id = ?1",
             params![old, now + overlap],
         )?;
         change.commit()?;
@@ -344,37 +332,37 @@ impl Records {
     /// The key whose secret has this digest.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn key(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Problem> {
         let query = "SELECT id, tenant, scopes, renders_per_day, seconds_per_day, links_per_day FROM keys WHERE hash = ?1 AND revoked IS NULL AND \
                      (expires IS NULL OR expires > ?2)";
-        let read = |row: &Row<'_>| {
+        let read = |row: &Row| {
             let quota = Quota { renders: row.get(3)?, seconds: row.get(4)?, links: row.get(5)? };
             Ok(KeyRecord { id: row.get(0)?, tenant: row.get(1)?, scopes: row.get(2)?, quota })
         };
         let values = params![hash, clock::now_millis()];
-        Ok(self.lock().prepare_cached(query)?.query_row(values, read).optional()?)
+        Ok(self.lock().query_row(query, values, read).optional()?)
     }
 
     /// Whether any key was ever made.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn has_keys(&self) -> Result<bool, Problem> {
-        Ok(self.lock().query_row("SELECT EXISTS (SELECT 1 FROM keys)", [], |row| row.get(0))?)
+        Ok(self.lock().query_row("SELECT EXISTS (SELECT 1 FROM keys)", &[], |row| row.get(0))?)
     }
 
     /// Notes a link, and keeps it here under its id when it is too long for a URL.
     ///
     /// # Errors
-    /// What SQLite says; then there is no such link.
+    /// What the database says; then there is no such link.
     pub fn add_link(&self, record: &Record<'_>, kept: Option<&KeptLink<'_>>) -> Result<(), Problem> {
         let mut connection = self.lock();
-        let change = connection.transaction()?;
+        let change = connection.addition()?;
         record.write(&change)?;
         if let Some(viewer) = record.viewer {
             change.execute(
-                "INSERT INTO viewers VALUES (?1, 0, 1, ?2) ON CONFLICT (id) DO UPDATE SET links = links + 1, changed = ?2",
+                "INSERT INTO viewers VALUES (?1, 0, 1, ?2) ON CONFLICT (id) DO UPDATE SET links = viewers.links + 1, changed = ?2",
                 params![viewer, clock::now_millis()],
             )?;
         }
@@ -391,38 +379,34 @@ impl Records {
     /// A link that was kept.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn link(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, Problem> {
         let query = "SELECT sealed FROM links WHERE id = ?1";
-        Ok(self.lock().prepare_cached(query)?.query_row(params![id], |row| row.get(0)).optional()?)
+        Ok(self.lock().query_row(query, params![id], |row| row.get(0)).optional()?)
     }
 
     /// The published version of an uploaded template.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn published(&self, tenant: &str, name: &str) -> Result<Option<i64>, Problem> {
         let query = "SELECT version FROM published WHERE tenant = ?1 AND name = ?2";
-        Ok(self
-            .lock()
-            .prepare_cached(query)?
-            .query_row(params![tenant, name], |row| row.get(0))
-            .optional()?)
+        Ok(self.lock().query_row(query, params![tenant, name], |row| row.get(0)).optional()?)
     }
 
     /// Whether a version was uploaded.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn has_version(&self, tenant: &str, name: &str, version: i64) -> Result<bool, Problem> {
         let query = "SELECT EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND name = ?2 AND version = ?3)";
-        Ok(self.lock().prepare_cached(query)?.query_row(params![tenant, name, version], |row| row.get(0))?)
+        Ok(self.lock().query_row(query, params![tenant, name, version], |row| row.get(0))?)
     }
 
     /// The version of a template that has this digest.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn version_of(&self, tenant: &str, name: &str, digest: &str) -> Result<Option<i64>, Problem> {
         let query = "SELECT version FROM versions WHERE tenant = ?1 AND name = ?2 AND digest = ?3";
         let found = self.lock().query_row(query, params![tenant, name, digest], |row| row.get(0));
@@ -432,7 +416,7 @@ impl Records {
     /// Adds a version: `place` puts its files where its number says, before it is known. The first version of a template is published.
     ///
     /// # Errors
-    /// What SQLite or `place` says; then there is no such version.
+    /// What the database or `place` says; then there is no such version.
     pub fn add_version(
         &self,
         tenant: &str,
@@ -443,13 +427,15 @@ impl Records {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let last = "SELECT COALESCE(MAX(version), 0) FROM versions WHERE tenant = ?1 AND name = ?2";
-        let version: i64 = change.query_row(last, params![tenant, name], |row| row.get::<_, i64>(0))? + 1;
+        let version: i64 = change.query_row(last, params![tenant, name], |row| row.get::<i64>(0))? + 1;
         change.execute(
             "INSERT INTO versions (tenant, name, version, digest, created) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![tenant, name, version, digest, clock::now_millis()],
         )?;
-        change
-            .execute("INSERT OR IGNORE INTO published VALUES (?1, ?2, ?3)", params![tenant, name, version])?;
+        change.execute(
+            "INSERT INTO published VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![tenant, name, version],
+        )?;
         place(version)?;
         change.commit()?;
         Ok(version)
@@ -458,61 +444,55 @@ impl Records {
     /// Publishes a version. Whether there is one.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn publish(&self, tenant: &str, name: &str, version: i64) -> Result<bool, Problem> {
-        let change = "INSERT OR REPLACE INTO published SELECT tenant, name, version FROM versions WHERE tenant = ?1 AND name = ?2 AND \
-                      version = ?3";
+        let change = "INSERT INTO published SELECT tenant, name, version FROM versions WHERE tenant = ?1 AND name = ?2 AND version = ?3 \
+                      ON CONFLICT (tenant, name) DO UPDATE SET version = excluded.version";
         Ok(self.lock().execute(change, params![tenant, name, version])? > 0)
     }
 
     /// A template's versions with digest and creation, newest first.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn versions(&self, tenant: &str, name: &str) -> Result<Vec<(i64, String, i64)>, Problem> {
         let connection = self.lock();
-        let mut query = connection.prepare_cached(
-            "SELECT version, digest, created FROM versions WHERE tenant = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1000",
-        )?;
-        let rows =
-            query.query_map(params![tenant, name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map("SELECT version, digest, created FROM versions WHERE tenant = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1000", params![tenant, name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
     }
 
     /// A tenant's uploaded templates with their published versions.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn templates(&self, tenant: &str) -> Result<Vec<(String, i64)>, Problem> {
         let connection = self.lock();
-        let mut query = connection.prepare_cached(
+        Ok(connection.query_map(
             "SELECT name, version FROM published WHERE tenant = ?1 ORDER BY name LIMIT 1000",
-        )?;
-        let rows = query.query_map(params![tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+            params![tenant],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?)
     }
 
     /// Every tenant with each name that it uploaded.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn uploaded(&self) -> Result<HashSet<(String, String)>, Problem> {
-        let connection = self.lock();
-        let mut query = connection.prepare("SELECT tenant, name FROM published")?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let query = "SELECT tenant, name FROM published";
+        let rows = self.lock().query_map(query, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Offers a job to a queue of at most `most`.
     ///
     /// # Errors
-    /// What SQLite says; then it was not accepted.
+    /// What the database says; then it was not accepted.
     pub fn accept(&self, new: &NewJob<'_>, most: u64) -> Result<Accepted, Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         if let Some((idem, body)) = new.idem {
             let query = format!("SELECT {JOB}, idem_body FROM jobs WHERE tenant = ?1 AND idem = ?2");
-            let read = |row: &Row<'_>| Ok((job(row)?, row.get::<_, Vec<u8>>(19)?));
+            let read = |row: &Row| Ok((job(row)?, row.get::<Vec<u8>>(19)?));
             if let Some((known, before)) =
                 change.query_row(&query, params![new.tenant, idem], read).optional()?
             {
@@ -520,8 +500,7 @@ impl Records {
             }
         }
         let open = "SELECT COUNT(*) FROM jobs WHERE state IN ('queued', 'rendering')";
-        if change.query_row(open, [], |row| row.get::<_, i64>(0))? >= i64::try_from(most).unwrap_or(i64::MAX)
-        {
+        if change.query_row(open, &[], |row| row.get::<i64>(0))? >= i64::try_from(most).unwrap_or(i64::MAX) {
             return Ok(Accepted::Full);
         }
         let (idem, body) = new.idem.unzip();
@@ -543,16 +522,16 @@ impl Records {
     /// A job, if it is this tenant's.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn job(&self, tenant: &str, id: &str) -> Result<Option<JobRecord>, Problem> {
         let query = format!("SELECT {JOB} FROM jobs WHERE id = ?1 AND tenant = ?2");
-        Ok(self.lock().prepare_cached(&query)?.query_row(params![id, tenant], job).optional()?)
+        Ok(self.lock().query_row(&query, params![id, tenant], job).optional()?)
     }
 
     /// A tenant's jobs that `filter` takes, newest first, before `cursor`.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn jobs(
         &self,
         tenant: &str,
@@ -565,76 +544,64 @@ impl Records {
              AND (?6 IS NULL OR viewer = ?6) AND created >= ?7 AND created < ?8 ORDER BY seq DESC LIMIT ?5"
         );
         let connection = self.lock();
-        let mut query = connection.prepare_cached(&query)?;
         let JobFilter { state, template, viewer, since, until } = filter;
         let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
         let values = params![tenant, cursor.unwrap_or(i64::MAX), state, template, most, viewer, since, until];
-        let rows = query.query_map(values, job)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map(&query, values, job)?)
     }
 
     /// Takes the next job and marks it as being rendered. Those whose deadline has passed expire on the way.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn begin_job(&self) -> Result<Option<JobRecord>, Problem> {
         let now = clock::now_millis();
         let mut connection = self.lock();
-        let change = connection.transaction()?;
+        let change = connection.addition()?;
         change.execute(
-            "UPDATE jobs SET state = 'expired', finished = ?1, code = 'expired', sealed = x'' WHERE state = 'queued' AND deadline < ?1",
+            "UPDATE jobs SET state = 'expired', finished = ?1, code = 'expired', sealed = x'' WHERE seq IN \
+             (SELECT seq FROM jobs WHERE state = 'queued' AND deadline < ?1 FOR UPDATE SKIP LOCKED)",
             params![now],
         )?;
         let query = format!(
             "SELECT {JOB} FROM jobs WHERE state = 'queued' AND not_before NOT BETWEEN ?1 + 1 AND ?1 + ?2 ORDER BY priority DESC, seq \
-             LIMIT 1"
+             LIMIT 1 FOR UPDATE SKIP LOCKED"
         );
         let next = change.query_row(&query, params![now, LONGEST_PAUSE], job).optional()?;
         if let Some(next) = &next {
             change.execute(
-                "UPDATE jobs SET state = 'rendering', started = ?2, attempts = attempts + 1, done = 0 WHERE seq = ?1",
-                params![next.seq, now],
+                "UPDATE jobs SET state = 'rendering', started = ?2, attempts = attempts + 1, done = 0, worker = ?3 WHERE seq = ?1",
+                params![next.seq, now, self.me],
             )?;
         }
         change.commit()?;
         Ok(next)
     }
 
-    /// Puts every job that was being rendered back into the queue: at start, as nobody renders it.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn requeue(&self) -> Result<usize, Problem> {
-        // Being killed is no failure of the job.
-        let change = "UPDATE jobs SET state = 'queued', attempts = MAX(attempts - 1, 0), done = 0 WHERE state = 'rendering'";
-        Ok(self.lock().execute(change, [])?)
-    }
-
     /// Puts one job back, to be begun in `pause` milliseconds at the earliest.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn put_back(&self, id: &str, pause: i64) -> Result<(), Problem> {
-        let change =
-            "UPDATE jobs SET state = 'queued', not_before = ?2 WHERE id = ?1 AND state = 'rendering'";
-        self.lock().execute(change, params![id, clock::now_millis() + pause])?;
+        let change = "UPDATE jobs SET state = 'queued', not_before = ?2 WHERE id = ?1 AND state = 'rendering' AND worker = ?3";
+        self.lock().execute(change, params![id, clock::now_millis() + pause, self.me])?;
         Ok(())
     }
 
     /// Notes how far a job has come.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn progress(&self, id: &str, done: u32) -> Result<(), Problem> {
-        let change = "UPDATE jobs SET done = ?2 WHERE id = ?1 AND state = 'rendering'";
-        self.lock().prepare_cached(change)?.execute(params![id, done])?;
+        let change = "UPDATE jobs SET done = ?2 WHERE id = ?1 AND state = 'rendering' AND worker = ?3";
+        self.lock().execute(change, params![id, done, self.me])?;
         Ok(())
     }
 
-    /// Ends a job that is being rendered, and with it lays the webhook ready, in one step. Whether it was still being rendered.
+    /// Ends a job that is being rendered here, and with it lays the webhook ready, in one step. Whether it still was.
     ///
     /// # Errors
-    /// What SQLite says; then nothing changed.
+    /// What the database says; then nothing changed.
     pub fn end_job(&self, id: &str, end: &End<'_>, hook: Option<(&str, &[u8])>) -> Result<bool, Problem> {
         let now = clock::now_millis();
         let mut connection = self.lock();
@@ -642,21 +609,21 @@ impl Records {
         let changed = match end {
             End::Done { file, bytes } => change.execute(
                 "UPDATE jobs SET state = 'done', finished = ?2, file = ?3, bytes = ?4, done = frames, sealed = x'' \
-                 WHERE id = ?1 AND state = 'rendering'",
-                params![id, now, file, i64::try_from(*bytes).unwrap_or(i64::MAX)],
+                 WHERE id = ?1 AND state = 'rendering' AND worker = ?5",
+                params![id, now, file, i64::try_from(*bytes).unwrap_or(i64::MAX), self.me],
             )?,
             End::Failed { code, sealed_detail } => change.execute(
                 "UPDATE jobs SET state = 'failed', finished = ?2, code = ?3, sealed_detail = ?4, sealed = x'' \
-                 WHERE id = ?1 AND state = 'rendering'",
-                params![id, now, code, sealed_detail],
+                 WHERE id = ?1 AND state = 'rendering' AND worker = ?5",
+                params![id, now, code, sealed_detail, self.me],
             )?,
         };
         if changed > 0
             && let Some((message, sealed)) = hook
         {
             change.execute(
-                "INSERT OR IGNORE INTO deliveries (id, job, tenant, sealed, attempts, next, state, changed) \
-                 SELECT ?1, id, tenant, ?2, 0, ?3, 'pending', ?3 FROM jobs WHERE id = ?4",
+                "INSERT INTO deliveries (id, job, tenant, sealed, attempts, next, state, changed) \
+                 SELECT ?1, id, tenant, ?2, 0, ?3, 'pending', ?3 FROM jobs WHERE id = ?4 ON CONFLICT DO NOTHING",
                 params![message, sealed, now, id],
             )?;
         }
@@ -667,35 +634,41 @@ impl Records {
     /// Cancels a job that has not ended. Whether it had not.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn cancel_job(&self, tenant: &str, id: &str) -> Result<bool, Problem> {
         let change = "UPDATE jobs SET state = 'cancelled', finished = ?3, code = 'cancelled', sealed = x'' \
                       WHERE id = ?1 AND tenant = ?2 AND state IN ('queued', 'rendering')";
         Ok(self.lock().execute(change, params![id, tenant, clock::now_millis()])? > 0)
     }
 
-    /// Jobs that wait, and that are being rendered.
+    /// Jobs that are being rendered here.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
+    pub fn under_way(&self) -> Result<u64, Problem> {
+        let query = "SELECT COUNT(*) FROM jobs WHERE state = 'rendering' AND worker = ?1";
+        let count: i64 = self.lock().query_row(query, params![self.me], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Jobs that wait, and that are being rendered, here or elsewhere.
+    ///
+    /// # Errors
+    /// What the database says.
     pub fn queue(&self) -> Result<(u64, u64), Problem> {
         let query = "SELECT COUNT(*) FILTER (WHERE state = 'queued'), COUNT(*) FILTER (WHERE state = 'rendering') FROM jobs \
                      WHERE state IN ('queued', 'rendering')";
         let (waiting, begun): (i64, i64) =
-            self.lock().prepare_cached(query)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            self.lock().query_row(query, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok((u64::try_from(waiting).unwrap_or(0), u64::try_from(begun).unwrap_or(0)))
     }
 
-    /// Webhooks that are due.
+    /// Webhooks that are due. Where others share the database, each is this process's for `patience` milliseconds.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn due(&self, most: u32) -> Result<Vec<Delivery>, Problem> {
-        let connection = self.lock();
-        let mut query = connection.prepare_cached(
-            "SELECT id, job, tenant, sealed, attempts FROM deliveries WHERE next NOT BETWEEN ?1 + 1 AND ?1 + ?3 ORDER BY next LIMIT ?2",
-        )?;
-        let read = |row: &Row<'_>| {
+    /// What the database says.
+    pub fn due(&self, most: u32, patience: i64) -> Result<Vec<Delivery>, Problem> {
+        let read = |row: &Row| {
             Ok(Delivery {
                 id: row.get(0)?,
                 job: row.get(1)?,
@@ -704,17 +677,30 @@ impl Records {
                 attempts: row.get(4)?,
             })
         };
-        let rows = query.query_map(params![clock::now_millis(), most, LONGEST_PAUSE], read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let now = clock::now_millis();
+        let query = "SELECT id, job, tenant, sealed, attempts FROM deliveries WHERE next NOT BETWEEN ?1 + 1 AND ?1 + ?3 ORDER BY next \
+                     LIMIT ?2 FOR UPDATE SKIP LOCKED";
+        let mut connection = self.lock();
+        if !self.database.is_shared() {
+            return Ok(connection.query_map(query, params![now, most, LONGEST_PAUSE], read)?);
+        }
+        let change = connection.addition()?;
+        let due = change.query_map(query, params![now, most, LONGEST_PAUSE], read)?;
+        for delivery in &due {
+            let claim = "UPDATE deliveries SET next = ?2, worker = ?3 WHERE id = ?1";
+            change.execute(claim, params![delivery.id, now + patience, self.me])?;
+        }
+        change.commit()?;
+        Ok(due)
     }
 
     /// Notes an attempt: when the next one is due, `None` for never.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn attempted(&self, id: &str, state: &str, last: &str, next: Option<i64>) -> Result<(), Problem> {
         // Where it went is not needed any more once it went there.
-        let change = "UPDATE deliveries SET attempts = attempts + 1, state = ?2, last = ?3, next = ?4, changed = ?5, \
+        let change = "UPDATE deliveries SET attempts = attempts + 1, state = ?2, last = ?3, next = ?4, changed = ?5, worker = NULL, \
                       sealed = CASE WHEN ?4 IS NULL THEN x'' ELSE sealed END WHERE id = ?1";
         self.lock().execute(change, params![id, state, last, next, clock::now_millis()])?;
         Ok(())
@@ -723,32 +709,30 @@ impl Records {
     /// How a job's webhook stands.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn delivery_of(&self, job: &str) -> Result<Option<DeliveryState>, Problem> {
         let query = "SELECT state, attempts, last FROM deliveries WHERE job = ?1";
-        let read = |row: &Row<'_>| {
-            Ok(DeliveryState { state: row.get(0)?, attempts: row.get(1)?, last: row.get(2)? })
-        };
-        Ok(self.lock().prepare_cached(query)?.query_row(params![job], read).optional()?)
+        let read =
+            |row: &Row| Ok(DeliveryState { state: row.get(0)?, attempts: row.get(1)?, last: row.get(2)? });
+        Ok(self.lock().query_row(query, params![job], read).optional()?)
     }
 
     /// Removes what ended before `before`, and links that have expired. Gives the names of files that no job has any more.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn sweep(&self, before: i64) -> Result<Vec<String>, Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         change.execute("DELETE FROM links WHERE expires < ?1", params![clock::now()])?;
         change.execute("DELETE FROM deliveries WHERE next IS NULL AND changed < ?1", params![before])?;
-        let old: Vec<String> = change
-            .prepare(
-                "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
-                      (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1) AND file NOT IN \
-                      (SELECT file FROM batch_rows WHERE file IS NOT NULL)",
-            )?
-            .query_map(params![before], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let old = change.query_map(
+            "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
+             (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1) AND file NOT IN \
+             (SELECT file FROM batch_rows WHERE file IS NOT NULL)",
+            params![before],
+            |row| row.get(0),
+        )?;
         change.execute("DELETE FROM jobs WHERE finished < ?1", params![before])?;
         change.commit()?;
         Ok(old)
@@ -771,26 +755,4 @@ pub enum End<'a> {
         /// Why, in words, sealed.
         sealed_detail: &'a [u8],
     },
-}
-
-impl From<rusqlite::Error> for Problem {
-    fn from(error: rusqlite::Error) -> Self {
-        // The words of SQLite may hold values; its code does not.
-        let code = error.sqlite_error_code().map_or_else(|| "none".to_owned(), |code| format!("{code:?}"));
-        match error.sqlite_error_code() {
-            // It is away, or its disk is full or broken: that passes, or its operator sees to it.
-            Some(
-                rusqlite::ErrorCode::DatabaseBusy
-                | rusqlite::ErrorCode::DatabaseLocked
-                | rusqlite::ErrorCode::DiskFull
-                | rusqlite::ErrorCode::SystemIoFailure
-                | rusqlite::ErrorCode::CannotOpen
-                | rusqlite::ErrorCode::ReadOnly,
-            ) => {
-                crate::log::error("database", &code);
-                Problem::busy()
-            }
-            _ => Problem::internal(&format!("the database failed: {code}")),
-        }
-    }
 }

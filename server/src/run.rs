@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::quota::Standing;
 use crate::secrets::random;
 use crate::workshop::Workshop;
-use crate::{batches, clock, cors, erase, hooks, jobs, log, routes};
+use crate::{batches, clock, cors, erase, hooks, jobs, log, processes, routes};
 
 /// Seconds that answers under way have at the end.
 const LAST_SECONDS: u64 = 10;
@@ -44,8 +44,7 @@ pub fn run(
     }
     let (address, limits) = (config.address()?, config.limits.clone());
     let app = Arc::new(App::open(config, workshop, rotate)?);
-    let again = app.records.requeue().map_err(|_| "the database does not answer".to_owned())?;
-    app.records.requeue_rows().map_err(|_| "the database does not answer".to_owned())?;
+    let again = app.records.begin().map_err(|_| "the database does not answer".to_owned())?;
     let shared = app.clone();
     actix_web::rt::System::new().block_on(async move {
         let server = HttpServer::new(move || {
@@ -80,6 +79,7 @@ pub fn run(
         actix_web::rt::spawn(hooks::work(app.clone()));
         actix_web::rt::spawn(erase::work(app.clone()));
         actix_web::rt::spawn(sweep(app.clone()));
+        actix_web::rt::spawn(processes::work(app.clone()));
         log::event("start", json!({ "address": bound.to_string(), "requeued": again, "templates": app.catalog.gallery().count() }));
         // Before anybody is told: who hears of it may end it at once.
         let signals = Signals::new().map_err(|error| format!("signals cannot be waited for: {error}"))?;
@@ -99,12 +99,15 @@ pub fn run(
         let until = Instant::now() + Duration::from_secs(LAST_SECONDS);
         while Instant::now() < until {
             let state = app.clone();
-            let left = web::block(move || state.records.queue()).await;
-            if left.is_ok_and(|left| left.is_ok_and(|(_, begun)| begun == 0)) {
+            let left = web::block(move || state.records.under_way()).await;
+            if left.is_ok_and(|left| left.is_ok_and(|begun| begun == 0)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        let state = app.clone();
+        // What this leaves behind, others find out for themselves.
+        let _ = web::block(move || state.records.leave()).await;
         app.studio.close();
         log::event("end", json!({}));
         ended.map_err(|error| format!("the server failed: {}", error.kind()))

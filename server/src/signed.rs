@@ -20,13 +20,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use crate::app::{App, Wish};
 use crate::auth::{Scope, caller};
+use crate::database::{OptionalExtension, params};
 use crate::output::{self, Format, Output};
 use crate::permits::Class;
 use crate::problem::{Problem, faults};
@@ -48,12 +48,7 @@ impl Records {
     /// A tenant's keys that sign, newest first, with when they end.
     fn signing_keys(&self, tenant: &str) -> Result<Vec<(String, Option<i64>)>, Problem> {
         let connection = self.lock();
-        let mut query = connection.prepare_cached(
-            "SELECT id, ends FROM signing_keys WHERE tenant = ?1 AND (ends IS NULL OR ends > ?2) ORDER BY created DESC, rowid DESC LIMIT 50",
-        )?;
-        let rows =
-            query.query_map(params![tenant, clock::now_millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map("SELECT id, ends FROM signing_keys WHERE tenant = ?1 AND (ends IS NULL OR ends > ?2) ORDER BY ends IS NULL DESC, created DESC LIMIT 50", params![tenant, clock::now_millis()], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// Makes another key, and ends those before it in `overlap` milliseconds.
@@ -74,9 +69,7 @@ impl Records {
     /// Whose key this is, if it still signs.
     fn signer(&self, id: &str) -> Result<Option<String>, Problem> {
         let query = "SELECT tenant FROM signing_keys WHERE id = ?1 AND (ends IS NULL OR ends > ?2)";
-        let connection = self.lock();
-        let mut query = connection.prepare_cached(query)?;
-        Ok(query.query_row(params![id, clock::now_millis()], |row| row.get(0)).optional()?)
+        Ok(self.lock().query_row(query, params![id, clock::now_millis()], |row| row.get(0)).optional()?)
     }
 }
 

@@ -5,11 +5,11 @@
 //! stand here as keyed digests; those whom nobody named share one owner for each template and day. What nobody uses any more is
 //! *doomed*: it is removed at once and, as whoever made it just then may have put it back, once more a little later.
 
-use rusqlite::{Transaction, params};
 use vignette_renderer::plan::{Plan, Segment};
 use vignette_templates::blob::Digest;
 
 use crate::clock;
+use crate::database::{Change, Fault, OptionalExtension, Params, Row, ToValue, params};
 use crate::output::{Format, Output};
 use crate::problem::Problem;
 use crate::records::Records;
@@ -134,25 +134,32 @@ impl Record<'_> {
     /// Notes the uses as a part of `change`.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn write(&self, change: &Transaction<'_>) -> rusqlite::Result<()> {
-        let viewer: &[u8] = self.viewer.as_ref().map_or(&[], |viewer| viewer);
-        let day = today();
-        change
-            .prepare_cached(
-                "INSERT OR IGNORE INTO owners (tenant, template, viewer, day) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![self.tenant, self.template, viewer, day])?;
-        let owner: i64 = change
-            .prepare_cached(
-                "SELECT id FROM owners WHERE tenant = ?1 AND template = ?2 AND viewer = ?3 AND day = ?4",
-            )?
-            .query_row(params![self.tenant, self.template, viewer, day], |row| row.get(0))?;
-        let mut add = change.prepare_cached("INSERT OR IGNORE INTO uses VALUES (?1, ?2, ?3, ?4)")?;
-        for used in self.uses {
-            add.execute(params![used.key.0, used.kind.number(), used.detail, owner])?;
-        }
+    /// What the database says.
+    pub fn write(&self, change: &Change<'_>) -> Result<(), Fault> {
+        let owner = self.owner(change)?;
+        let kind = |used: &Use| used.kind.number();
+        // In one order, so that two that add the same do not wait for each other.
+        let mut uses: Vec<(&[u8; 32], i64, u32)> =
+            self.uses.iter().map(|used| (&used.key.0, kind(used), used.detail)).collect();
+        uses.sort_unstable();
+        let rows: Vec<[&dyn ToValue; 4]> =
+            uses.iter().map(|(key, kind, detail)| [key as &dyn ToValue, kind, detail, &owner]).collect();
+        let rows: Vec<Params<'_>> = rows.iter().map(<[_; 4]>::as_slice).collect();
+        change.execute_many("INSERT INTO uses VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING", &rows)?;
         Ok(())
+    }
+
+    /// The number of the owner. Whoever takes owners away goes alone, so it stays until the step is done.
+    fn owner(&self, change: &Change<'_>) -> Result<i64, Fault> {
+        let viewer: &[u8] = self.viewer.as_ref().map_or(&[], |viewer| viewer);
+        let values = params![self.tenant, self.template, viewer, today()];
+        let query = "SELECT id FROM owners WHERE tenant = ?1 AND template = ?2 AND viewer = ?3 AND day = ?4";
+        let add = "INSERT INTO owners (tenant, template, viewer, day) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        if let Some(owner) = change.query_row(query, values, |row| row.get(0)).optional()? {
+            return Ok(owner);
+        }
+        change.execute(add, values)?;
+        change.query_row(query, values, |row| row.get(0))
     }
 }
 
@@ -176,6 +183,8 @@ pub struct Removed {
     pub owners: u64,
     /// What nobody uses any more.
     pub doomed: Vec<Use>,
+    /// How often the viewer was erased, with this time.
+    pub erasures: u32,
 }
 
 impl Removed {
@@ -195,23 +204,22 @@ impl Records {
     /// Removes everything that is known of a viewer. Links that were made before do not open any more.
     ///
     /// # Errors
-    /// What SQLite says; then nothing changed.
+    /// What the database says; then nothing changed.
     pub fn erase(&self, tenant: &str, viewer: &ViewerId) -> Result<Removed, Problem> {
         let now = clock::now_millis();
         let mut connection = self.lock();
         let change = connection.transaction()?;
-        let count = "SELECT COALESCE(SUM(links), 0) FROM viewers WHERE id = ?1";
+        let count = "SELECT CAST(COALESCE(SUM(links), 0) AS BIGINT) FROM viewers WHERE id = ?1";
         let links: i64 = change.query_row(count, params![viewer], |row| row.get(0))?;
-        change.execute(
-            "INSERT INTO viewers VALUES (?1, 1, 0, ?2) ON CONFLICT (id) DO UPDATE SET erased = erased + 1, links = 0, changed = ?2",
+        let erasures = change.query_row(
+            "INSERT INTO viewers VALUES (?1, 1, 0, ?2) ON CONFLICT (id) DO UPDATE SET erased = viewers.erased + 1, links = 0, changed = ?2 \
+             RETURNING erased",
             params![viewer, now],
+            |row| row.get(0),
         )?;
         let open =
             "SELECT id FROM jobs WHERE viewer = ?1 AND tenant = ?2 AND state IN ('queued', 'rendering')";
-        let open = change
-            .prepare(open)?
-            .query_map(params![viewer, tenant], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let open = change.query_map(open, params![viewer, tenant], |row| row.get(0))?;
         change.execute(
             "DELETE FROM deliveries WHERE job IN (SELECT id FROM jobs WHERE viewer = ?1 AND tenant = ?2)",
             params![viewer, tenant],
@@ -229,13 +237,14 @@ impl Records {
             open,
             owners,
             doomed,
+            erasures,
         })
     }
 
     /// Removes everything of a template that was made more than so many days ago.
     ///
     /// # Errors
-    /// What SQLite says; then nothing changed.
+    /// What the database says; then nothing changed.
     pub fn retire(&self, tenant: &str, template: &str, days: u32) -> Result<Removed, Problem> {
         let now = clock::now_millis();
         let before = now - i64::from(days) * 86_400_000;
@@ -244,7 +253,7 @@ impl Records {
         let which = "tenant = ?1 AND template = ?2 AND created < ?3";
         let values = params![tenant, template, before];
         let open = format!("SELECT id FROM jobs WHERE {which} AND state IN ('queued', 'rendering')");
-        let open = change.prepare(&open)?.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let open = change.query_map(&open, values, |row| row.get(0))?;
         change.execute(
             &format!("DELETE FROM deliveries WHERE job IN (SELECT id FROM jobs WHERE {which})"),
             values,
@@ -259,16 +268,16 @@ impl Records {
         let (owners, doomed) =
             doom(&change, "tenant = ?1 AND template = ?2 AND day < ?3", params![tenant, template, day], now)?;
         change.commit()?;
-        Ok(Removed { jobs: jobs as u64, links: links as u64, rows, open, owners, doomed })
+        Ok(Removed { jobs: jobs as u64, links: links as u64, rows, open, owners, doomed, erasures: 0 })
     }
 
     /// Notes what something uses.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn note(&self, record: &Record<'_>) -> Result<(), Problem> {
         let mut connection = self.lock();
-        let change = connection.transaction()?;
+        let change = connection.addition()?;
         record.write(&change)?;
         change.commit()?;
         Ok(())
@@ -277,97 +286,92 @@ impl Records {
     /// The templates that anything was made of.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn templates_in_use(&self) -> Result<Vec<(String, String)>, Problem> {
         let connection = self.lock();
-        let mut query = connection.prepare_cached(
-            "SELECT tenant, template FROM owners GROUP BY tenant, template UNION SELECT tenant, template FROM jobs GROUP BY tenant, template",
-        )?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map("SELECT tenant, template FROM owners GROUP BY tenant, template UNION SELECT tenant, template FROM jobs GROUP BY tenant, template", &[], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// At most `most` of what was doomed so long ago that nobody puts it back any more, or could not be removed then.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn doomed(&self, most: u32) -> Result<Vec<Use>, Problem> {
-        let connection = self.lock();
-        let mut query = connection.prepare_cached(
-            "SELECT key, kind, detail FROM doomed WHERE since <= ?2 ORDER BY since LIMIT ?1",
-        )?;
         let over = clock::now_millis() - AFTERMATH;
-        let rows = query
-            .query_map(params![most, over], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
-        let mut doomed = Vec::new();
-        for row in rows {
-            let (key, kind, detail) = row?;
-            if let Some(kind) = Kind::of(kind) {
-                doomed.push(Use { key: Digest(key), kind, detail });
-            }
-        }
-        Ok(doomed)
+        let query = "SELECT key, kind, detail FROM doomed WHERE since <= ?2 ORDER BY since LIMIT ?1";
+        self.doomed_by(query, params![most, over])
+    }
+
+    /// What was doomed since a moment and could not be removed for good yet.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn doomed_since(&self, since: i64) -> Result<Vec<Use>, Problem> {
+        self.doomed_by("SELECT key, kind, detail FROM doomed WHERE since >= ?1", params![since])
+    }
+
+    fn doomed_by(&self, query: &str, values: Params<'_>) -> Result<Vec<Use>, Problem> {
+        let read = |row: &Row| Ok((row.get(0)?, row.get::<i64>(1)?, row.get(2)?));
+        let rows = self.lock().query_map(query, values, read)?;
+        let known = |(key, kind, detail)| Some(Use { key: Digest(key), kind: Kind::of(kind)?, detail });
+        Ok(rows.into_iter().filter_map(known).collect())
     }
 
     /// Whether anybody uses it, now that it is about to be removed.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn is_used(&self, used: &Use) -> Result<bool, Problem> {
         let query = "SELECT EXISTS (SELECT 1 FROM uses WHERE key = ?1 AND kind = ?2)";
-        Ok(self
-            .lock()
-            .prepare_cached(query)?
-            .query_row(params![used.key.0, used.kind.number()], |row| row.get(0))?)
+        Ok(self.lock().query_row(query, params![used.key.0, used.kind.number()], |row| row.get(0))?)
     }
 
     /// It is gone, for good.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn undoom(&self, gone: &[Use]) -> Result<(), Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         for used in gone {
-            change
-                .prepare_cached("DELETE FROM doomed WHERE key = ?1 AND kind = ?2 AND detail = ?3")?
-                .execute(params![used.key.0, used.kind.number(), used.detail])?;
+            change.execute(
+                "DELETE FROM doomed WHERE key = ?1 AND kind = ?2 AND detail = ?3",
+                params![used.key.0, used.kind.number(), used.detail],
+            )?;
         }
         change.commit()?;
         Ok(())
     }
 
-    /// Who was erased how often.
+    /// Who was erased since a moment, in milliseconds since 1970, and how often in all.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn erased(&self) -> Result<Vec<(ViewerId, u32)>, Problem> {
-        let connection = self.lock();
-        let mut query = connection.prepare("SELECT id, erased FROM viewers WHERE erased > 0")?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// What the database says.
+    pub fn erased(&self, since: i64) -> Result<Vec<(ViewerId, u32)>, Problem> {
+        let query = "SELECT id, erased FROM viewers WHERE erased > 0 AND changed >= ?1";
+        Ok(self.lock().query_map(query, params![since], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
     /// Every retention time that was set: tenant, template, days.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn retentions(&self) -> Result<Vec<(String, String, u32)>, Problem> {
         let connection = self.lock();
-        let mut query = connection.prepare("SELECT tenant, template, days FROM retention")?;
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map("SELECT tenant, template, days FROM retention", &[], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?)
     }
 
     /// Sets a template's retention time in days, or takes it back.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn set_retention(&self, tenant: &str, template: &str, days: Option<u32>) -> Result<(), Problem> {
         let connection = self.lock();
         match days {
             Some(days) => connection.execute(
-                "INSERT OR REPLACE INTO retention VALUES (?1, ?2, ?3)",
+                "INSERT INTO retention VALUES (?1, ?2, ?3) ON CONFLICT (tenant, template) DO UPDATE SET days = excluded.days",
                 params![tenant, template, days],
             )?,
             None => connection.execute(
@@ -381,7 +385,7 @@ impl Records {
     /// Forgets viewers of whom every link has expired long ago.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// What the database says.
     pub fn forget_viewers(&self, before: i64) -> Result<(), Problem> {
         self.lock().execute("DELETE FROM viewers WHERE changed < ?1", params![before])?;
         Ok(())
@@ -389,12 +393,11 @@ impl Records {
 }
 
 /// Takes what rows of batches held of a viewer, and gives how many there were.
-fn erase_rows(change: &Transaction<'_>, viewer: &ViewerId) -> rusqlite::Result<u64> {
+fn erase_rows(change: &Change<'_>, viewer: &ViewerId) -> Result<u64, Fault> {
     use crate::batches::{DONE, ERASED, FAILED};
-    let rows: Vec<(i64, i64, i64)> = change
-        .prepare("SELECT batch, number, state FROM batch_rows WHERE viewer = ?1")?
-        .query_map(params![viewer], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
+    let query = "SELECT batch, number, state FROM batch_rows WHERE viewer = ?1";
+    let read = |row: &Row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?));
+    let rows = change.query_map(query, params![viewer], read)?;
     for (batch, number, state) in &rows {
         change.execute(
             "UPDATE batch_rows SET state = ?3, viewer = NULL, sealed = x'', cells = NULL, file = NULL, link = NULL, detail = NULL \
@@ -415,38 +418,31 @@ fn erase_rows(change: &Transaction<'_>, viewer: &ViewerId) -> rusqlite::Result<u
 }
 
 /// Takes away the uses of the owners that `which` names, and gives what nobody else uses.
-fn doom(
-    change: &Transaction<'_>,
-    which: &str,
-    values: &[&dyn rusqlite::ToSql],
-    now: i64,
-) -> rusqlite::Result<(u64, Vec<Use>)> {
-    let owners: Vec<i64> = change
-        .prepare(&format!("SELECT id FROM owners WHERE {which} LIMIT {OWNERS_AT_ONCE}"))?
-        .query_map(values, |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+fn doom(change: &Change<'_>, which: &str, values: Params<'_>, now: i64) -> Result<(u64, Vec<Use>), Fault> {
+    let query = format!("SELECT id FROM owners WHERE {which} LIMIT {OWNERS_AT_ONCE}");
+    let owners: Vec<i64> = change.query_map(&query, values, |row| row.get(0))?;
     let mut candidates = Vec::new();
     for owner in &owners {
-        let mut query = change.prepare_cached("SELECT key, kind, detail FROM uses WHERE owner = ?1")?;
-        let rows = query.query_map(params![owner], |row| {
-            Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?))
-        })?;
-        candidates.extend(rows.collect::<Result<Vec<_>, _>>()?);
-        change.prepare_cached("DELETE FROM uses WHERE owner = ?1")?.execute(params![owner])?;
-        change.prepare_cached("DELETE FROM owners WHERE id = ?1")?.execute(params![owner])?;
+        let read = |row: &Row| Ok((row.get::<[u8; 32]>(0)?, row.get::<i64>(1)?, row.get::<u32>(2)?));
+        candidates.extend(change.query_map(
+            "DELETE FROM uses WHERE owner = ?1 RETURNING key, kind, detail",
+            params![owner],
+            read,
+        )?);
+        change.execute("DELETE FROM owners WHERE id = ?1", params![owner])?;
     }
     candidates.sort_unstable();
     candidates.dedup();
     let mut doomed = Vec::new();
     for (key, kind, detail) in candidates {
         // The same bytes under the same name are used wherever they stand in a video.
-        let used: bool = change
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM uses WHERE key = ?1 AND kind = ?2)")?
-            .query_row(params![key, kind], |row| row.get(0))?;
+        let query = "SELECT EXISTS (SELECT 1 FROM uses WHERE key = ?1 AND kind = ?2)";
+        let used: bool = change.query_row(query, params![key, kind], |row| row.get(0))?;
         if let (false, Some(known)) = (used, Kind::of(kind)) {
-            change
-                .prepare_cached("INSERT OR REPLACE INTO doomed VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![key, kind, detail, now])?;
+            change.execute(
+                "INSERT INTO doomed VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key, kind, detail) DO UPDATE SET since = excluded.since",
+                params![key, kind, detail, now],
+            )?;
             doomed.push(Use { key: Digest(key), kind: known, detail });
         }
     }

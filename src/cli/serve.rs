@@ -21,6 +21,8 @@ use vignette::templates::fault::{Warned, shortened};
 use vignette::templates::units::parse_duration;
 use vignette::templates::video::Video;
 use vignette::{Engine, Error, Inspection, Noted, Template};
+use vignette_server::config::Secret;
+use vignette_server::database::Database;
 use vignette_server::output::{Format as Wish, Output as Wanted};
 use vignette_server::quota::Quota;
 use vignette_server::records::Records;
@@ -42,6 +44,9 @@ pub(super) struct ServeArguments {
     /// The folder for the database, keys, uploaded templates, finished files and the store
     #[arg(long, value_name = "DIR", env = "VIGNETTE_DATA")]
     data_dir: Option<PathBuf>,
+    /// A PostgreSQL in place of a file in that folder: postgres://user:password@host/name
+    #[arg(long, value_name = "URL", env = "VIGNETTE_DATABASE", hide_env_values = true)]
+    database: Option<String>,
     /// A TOML file of settings; see docs/service.md
     #[arg(long, value_name = "FILE", env = "VIGNETTE_CONFIG")]
     config: Option<PathBuf>,
@@ -104,6 +109,12 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
         return Err(Stop::Said);
     }
     if arguments.check_config {
+        if let Some(url) = &config.database
+            && let Err(why) = Database::check(&url.0)
+        {
+            plainly("error", &why);
+            return Err(Stop::Said);
+        }
         return say("the configuration is right");
     }
     if arguments.add_key.is_some() || arguments.revoke_key.is_some() || arguments.renew_key.is_some() {
@@ -157,6 +168,7 @@ fn configuration(arguments: &ServeArguments) -> Result<Config, Stop> {
     if let Some(folder) = &arguments.data_dir {
         config.data_dir = folder.clone();
     }
+    config.database = arguments.database.clone().map(Secret).or(config.database);
     config.templates = arguments.templates.clone().or(config.templates);
     config.public_url = arguments.public_url.clone().or(config.public_url);
     config.player = arguments.player.clone().or(config.player);
@@ -166,7 +178,7 @@ fn configuration(arguments: &ServeArguments) -> Result<Config, Stop> {
 fn keys(config: &Config, arguments: &ServeArguments) -> Result<(), Stop> {
     fs::create_dir_all(&config.data_dir)
         .map_err(|error| machine(format!("{}: cannot be made: {error}", config.data_dir.display())))?;
-    let records = Records::open(&config.data_dir.join("vignette.db")).map_err(machine)?;
+    let records = Records::open(&config.source()).map_err(machine)?;
     if let Some(id) = &arguments.revoke_key {
         return match records.revoke_key(id) {
             Ok(true) => say("the key is revoked"),

@@ -4,6 +4,7 @@
 
 pub mod devtools;
 pub mod place;
+pub mod postgres;
 pub mod service;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::postgres;
 use super::service::Service;
 use super::tone;
 
@@ -66,9 +67,10 @@ audio: [{ asset: tone, gain: -12dB }]
 captions: [{ at: one, for: 2s, text: "Welcome, {{first_name}}" }]
 "##;
 
-/// The folder; removed when dropped.
+/// The folder; removed when dropped. In the target `service_postgres` its service has a PostgreSQL.
 pub struct Place {
     folder: tempfile::TempDir,
+    database: Option<String>,
 }
 
 impl Place {
@@ -89,7 +91,14 @@ impl Place {
         fs::create_dir_all(&package).unwrap();
         fs::write(package.join("template.yaml"), template).unwrap();
         fs::write(package.join("tone.wav"), tone(7 * 48_000)).unwrap();
-        Place { folder }
+        let shared = env!("CARGO_CRATE_NAME") == "service_postgres";
+        Place { folder, database: shared.then(|| postgres::shared().database()) }
+    }
+
+    /// The same with this PostgreSQL.
+    pub fn on(mut self, url: String) -> Place {
+        self.database = Some(url);
+        self
     }
 
     /// The folder.
@@ -108,13 +117,27 @@ impl Place {
     }
 
     pub fn start(&self, config: &str) -> Service {
-        Service::start(&self.data(), &self.gallery(), config)
+        let database = self.database.iter().map(|url| format!("database = '{url}'\n"));
+        Service::start(&self.data(), &self.gallery(), &(database.collect::<String>() + config))
+    }
+
+    /// Runs a statement on the service's database.
+    pub fn sql(&self, statement: &str) {
+        match &self.database {
+            Some(url) => postgres::sql(url, statement),
+            None => {
+                let records = rusqlite::Connection::open(self.data().join("vignette.db")).unwrap();
+                records.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+                records.execute_batch(statement).unwrap();
+            }
+        }
     }
 
     /// Runs `vignette serve` with other arguments, to its end.
     pub fn run(&self, arguments: &[&str]) -> String {
         let mut command = super::vignette();
         command.args(["serve", "--data-dir"]).arg(self.data()).args(arguments);
+        command.envs(self.database.iter().map(|url| ("VIGNETTE_DATABASE", url)));
         super::succeed(&mut command)
     }
 

@@ -271,7 +271,8 @@ fn seed_of(system: &str, user: &str) -> u32 {
 
 /// The lines that are not the examples'.
 fn own(lines: Vec<String>, request: &TextRequest) -> Result<Vec<String>, String> {
-    let told = [&[request.prompt.clone()], request.facts.as_slice()].concat().join(" ").to_lowercase();
+    let told =
+        [std::slice::from_ref(&request.prompt), request.facts.as_slice()].concat().join(" ").to_lowercase();
     let is_own = |line: &String| {
         let line = line.to_lowercase();
         OF_EXAMPLES.iter().all(|word| !line.contains(word) || told.contains(word))

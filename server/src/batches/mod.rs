@@ -8,7 +8,7 @@
 //! Rows are the queue's last: behind renders, which go behind viewers. What a row holds is sealed, and gone once the row has ended; of
 //! the upload itself nothing stays.
 
-mod records;
+pub(crate) mod records;
 mod results;
 mod scratch;
 mod upload;

@@ -1,8 +1,7 @@
 //! Batches and their rows in the database. A row's data are sealed, and gone once it has ended.
 
-use rusqlite::{OptionalExtension, Row, params};
-
 use crate::clock;
+use crate::database::{Fault, OptionalExtension, Params, Row, ToValue, params};
 use crate::problem::Problem;
 use crate::records::{LONGEST_PAUSE, Records};
 use crate::uses::{Record, ViewerId};
@@ -44,7 +43,7 @@ pub struct Batch {
 const BATCH: &str = "seq, id, tenant, template, version, state, priority, created, begun, finished, total, done, failed, erased, sealed, \
                      forecast, code";
 
-fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
+fn batch(row: &Row) -> Result<Batch, Fault> {
     Ok(Batch {
         seq: row.get(0)?,
         id: row.get(1)?,
@@ -98,7 +97,7 @@ pub struct RowRecord {
 
 const ROW: &str = "number, state, viewer, attempts, sealed, cells, file, link, detail";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<RowRecord> {
+fn row(row: &Row) -> Result<RowRecord, Fault> {
     Ok(RowRecord {
         number: row.get(0)?,
         state: row.get(1)?,
@@ -136,17 +135,17 @@ impl Records {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let open = "SELECT COUNT(*) FROM batches WHERE tenant = ?1 AND finished IS NULL";
-        if change.query_row(open, params![new.tenant], |row| row.get::<_, u32>(0))? >= most {
+        if change.query_row(open, params![new.tenant], |row| row.get::<u32>(0))? >= most {
             return Ok(None);
         }
-        change.execute(
+        let seq = change.query_row(
             "INSERT INTO batches (id, tenant, template, version, state, priority, served, created, start, total, done, failed, erased, \
-             sealed) VALUES (?1, ?2, ?3, ?4, 'reading', ?5, 0, ?6, ?7, 0, 0, 0, 0, ?8)",
+             sealed, worker) VALUES (?1, ?2, ?3, ?4, 'reading', ?5, 0, ?6, ?7, 0, 0, 0, 0, ?8, ?9) RETURNING seq",
             params![
-                new.id, new.tenant, new.template, new.version, new.priority, clock::now_millis(), new.start, new.sealed
+                new.id, new.tenant, new.template, new.version, new.priority, clock::now_millis(), new.start, new.sealed, self.me
             ],
+            |row| row.get(0),
         )?;
-        let seq = change.last_insert_rowid();
         change.commit()?;
         Ok(Some(seq))
     }
@@ -156,14 +155,19 @@ impl Records {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let failed = rows.iter().filter(|row| row.state == state::FAILED).count();
-        for row in rows {
-            change
-                .prepare_cached(
-                    "INSERT INTO batch_rows (batch, number, state, viewer, not_before, attempts, sealed, cells, detail) \
-                     VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7)",
-                )?
-                .execute(params![batch, row.number, row.state, row.viewer, row.sealed, row.cells, row.detail])?;
-        }
+        let values: Vec<[&dyn ToValue; 7]> = rows
+            .iter()
+            .map(|row| {
+                let RowRecord { number, state, viewer, sealed, cells, detail, .. } = row;
+                [&batch as &dyn ToValue, number, state, viewer, sealed, cells, detail]
+            })
+            .collect();
+        let values: Vec<Params<'_>> = values.iter().map(<[_; 7]>::as_slice).collect();
+        change.execute_many(
+            "INSERT INTO batch_rows (batch, number, state, viewer, not_before, attempts, sealed, cells, detail) \
+             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7)",
+            &values,
+        )?;
         let change_batch = "UPDATE batches SET total = total + ?2, failed = failed + ?3 WHERE seq = ?1";
         change.execute(change_batch, params![batch, rows.len() as i64, failed as i64])?;
         change.commit()?;
@@ -194,7 +198,7 @@ impl Records {
     pub(crate) fn batch(&self, tenant: &str, id: &str) -> Result<Option<Batch>, Problem> {
         let query =
             format!("SELECT {BATCH} FROM batches WHERE id = ?1 AND tenant = ?2 AND state != 'reading'");
-        Ok(self.lock().prepare_cached(&query)?.query_row(params![id, tenant], batch).optional()?)
+        Ok(self.lock().query_row(&query, params![id, tenant], batch).optional()?)
     }
 
     /// A tenant's batches, newest first.
@@ -211,16 +215,20 @@ impl Records {
              AND (?4 IS NULL OR template = ?4) ORDER BY seq DESC LIMIT ?5"
         );
         let connection = self.lock();
-        let mut query = connection.prepare_cached(&query)?;
-        let rows =
-            query.query_map(params![tenant, cursor.unwrap_or(i64::MAX), state, template, most], batch)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map(
+            &query,
+            params![tenant, cursor.unwrap_or(i64::MAX), state, template, most],
+            batch,
+        )?)
     }
 
-    /// The batch whose forecast is to be made next.
+    /// The batch whose forecast is to be made next, by this process.
     pub(crate) fn next_forecast(&self) -> Result<Option<Batch>, Problem> {
-        let query = format!("SELECT {BATCH} FROM batches WHERE state = 'forecasting' ORDER BY seq LIMIT 1");
-        Ok(self.lock().prepare_cached(&query)?.query_row([], batch).optional()?)
+        let query = format!(
+            "UPDATE batches SET worker = ?1 WHERE seq = (SELECT seq FROM batches WHERE state = 'forecasting' AND \
+             (worker IS NULL OR worker = ?1) ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING {BATCH}"
+        );
+        Ok(self.lock().query_row(&query, params![self.me], batch).optional()?)
     }
 
     /// Keeps a forecast; the batch begins if it was to, else waits to be confirmed. `None` for one that could not be made.
@@ -228,7 +236,7 @@ impl Records {
         let connection = self.lock();
         match made {
             Ok(forecast) => connection.execute(
-                "UPDATE batches SET forecast = ?2, state = CASE WHEN start THEN 'running' ELSE 'forecast' END \
+                "UPDATE batches SET forecast = ?2, state = CASE WHEN start != 0 THEN 'running' ELSE 'forecast' END \
                  WHERE seq = ?1 AND state = 'forecasting'",
                 params![batch, forecast],
             )?,
@@ -245,46 +253,40 @@ impl Records {
         let query =
             format!("SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND number > ?2 ORDER BY number LIMIT ?3");
         let connection = self.lock();
-        let mut query = connection.prepare_cached(&query)?;
-        let rows = query.query_map(params![batch, after, most], row)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map(&query, params![batch, after, most], row)?)
     }
 
     /// One row of a batch.
     pub(crate) fn row(&self, batch: i64, number: i64) -> Result<Option<RowRecord>, Problem> {
         let query = format!("SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND number = ?2");
-        Ok(self.lock().prepare_cached(&query)?.query_row(params![batch, number], row).optional()?)
+        Ok(self.lock().query_row(&query, params![batch, number], row).optional()?)
     }
 
     /// Takes the next row: of the most important batch, and among equals of that which waits longest.
     pub(crate) fn begin_row(&self) -> Result<Option<(Batch, RowRecord)>, Problem> {
         let now = clock::now_millis();
         let mut connection = self.lock();
-        let change = connection.transaction()?;
+        let change = connection.addition()?;
         let query = format!(
             "SELECT {BATCH} FROM batches WHERE state = 'running' AND EXISTS (SELECT 1 FROM batch_rows WHERE batch = batches.seq AND \
              state = 0 AND not_before NOT BETWEEN ?1 + 1 AND ?1 + ?2) ORDER BY priority DESC, served, seq LIMIT 1"
         );
-        let Some(next) =
-            change.prepare_cached(&query)?.query_row(params![now, LONGEST_PAUSE], batch).optional()?
-        else {
+        let Some(next) = change.query_row(&query, params![now, LONGEST_PAUSE], batch).optional()? else {
             return Ok(None);
         };
         let query = format!(
-            "SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND state = 0 AND not_before NOT BETWEEN ?2 + 1 AND ?2 + ?3 ORDER BY number LIMIT 1"
+            "SELECT {ROW} FROM batch_rows WHERE batch = ?1 AND state = 0 AND not_before NOT BETWEEN ?2 + 1 AND ?2 + ?3 ORDER BY number LIMIT 1 \
+             FOR UPDATE SKIP LOCKED"
         );
-        let found = change
-            .prepare_cached(&query)?
-            .query_row(params![next.seq, now, LONGEST_PAUSE], row)
-            .optional()?;
+        let found = change.query_row(&query, params![next.seq, now, LONGEST_PAUSE], row).optional()?;
         let Some(found) = found else { return Ok(None) };
         change.execute(
             "UPDATE batches SET served = ?2, begun = COALESCE(begun, ?2) WHERE seq = ?1",
             params![next.seq, now],
         )?;
         change.execute(
-            "UPDATE batch_rows SET state = 1, attempts = attempts + 1 WHERE batch = ?1 AND number = ?2",
-            params![next.seq, found.number],
+            "UPDATE batch_rows SET state = 1, attempts = attempts + 1, worker = ?3 WHERE batch = ?1 AND number = ?2",
+            params![next.seq, found.number, self.me],
         )?;
         change.commit()?;
         Ok(Some((next, found)))
@@ -293,16 +295,17 @@ impl Records {
     /// Whether a row is still wanted: its batch goes on, and its viewer was not erased.
     pub(crate) fn row_is_wanted(&self, batch: i64, number: i64) -> Result<bool, Problem> {
         let query = "SELECT EXISTS (SELECT 1 FROM batch_rows JOIN batches ON seq = batch WHERE batch = ?1 AND number = ?2 AND \
-                     batch_rows.state = 1 AND batches.state IN ('running', 'paused'))";
-        Ok(self.lock().prepare_cached(query)?.query_row(params![batch, number], |row| row.get(0))?)
+                     batch_rows.state = 1 AND batch_rows.worker = ?3 AND batches.state IN ('running', 'paused'))";
+        Ok(self.lock().query_row(query, params![batch, number, self.me], |row| row.get(0))?)
     }
 
     /// Notes what a row will use, if it is still wanted.
     pub(crate) fn note_row(&self, batch: i64, number: i64, record: &Record<'_>) -> Result<bool, Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
-        let query = "SELECT EXISTS (SELECT 1 FROM batch_rows WHERE batch = ?1 AND number = ?2 AND state = 1)";
-        let wanted = change.query_row(query, params![batch, number], |row| row.get(0))?;
+        let query = "SELECT EXISTS (SELECT 1 FROM batch_rows WHERE batch = ?1 AND number = ?2 AND state = 1 AND \
+                     worker = ?3)";
+        let wanted = change.query_row(query, params![batch, number, self.me], |row| row.get(0))?;
         if wanted {
             record.write(&change)?;
             change.commit()?;
@@ -314,26 +317,26 @@ impl Records {
     pub(crate) fn end_row(&self, batch: i64, number: i64, end: &RowEnd) -> Result<bool, Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
-        let which = "WHERE batch = ?1 AND number = ?2 AND state = 1";
+        let which = "WHERE batch = ?1 AND number = ?2 AND state = 1 AND worker = ?4";
         let (changed, counter) = match end {
             RowEnd::File(name) => (
                 change.execute(
                     &format!("UPDATE batch_rows SET state = 2, sealed = x'', file = ?3 {which}"),
-                    params![batch, number, name],
+                    params![batch, number, name, self.me],
                 )?,
                 "done",
             ),
             RowEnd::Link(token) => (
                 change.execute(
                     &format!("UPDATE batch_rows SET state = 2, sealed = x'', link = ?3 {which}"),
-                    params![batch, number, token],
+                    params![batch, number, token, self.me],
                 )?,
                 "done",
             ),
             RowEnd::Failed(detail) => (
                 change.execute(
                     &format!("UPDATE batch_rows SET state = 3, sealed = x'', detail = ?3 {which}"),
-                    params![batch, number, detail],
+                    params![batch, number, detail, self.me],
                 )?,
                 "failed",
             ),
@@ -355,8 +358,8 @@ impl Records {
         begun: bool,
     ) -> Result<(), Problem> {
         let change = "UPDATE batch_rows SET state = 0, not_before = ?3, attempts = attempts - ?4 WHERE batch = ?1 AND number = ?2 AND \
-                      state = 1";
-        let values = params![batch, number, clock::now_millis() + pause, i64::from(!begun)];
+                      state = 1 AND worker = ?5";
+        let values = params![batch, number, clock::now_millis() + pause, !begun, self.me];
         self.lock().execute(change, values)?;
         Ok(())
     }
@@ -368,9 +371,7 @@ impl Records {
              state IN (0, 1))"
         );
         let connection = self.lock();
-        let mut query = connection.prepare_cached(&query)?;
-        let rows = query.query_map([], batch)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(connection.query_map(&query, &[], batch)?)
     }
 
     /// Ends a batch, and lays its webhook ready in the same step. Whether it had not ended.
@@ -387,31 +388,13 @@ impl Records {
         let ended = change.execute(end, params![batch.seq, state, now])? > 0;
         if let (true, Some(hook)) = (ended, hook) {
             change.execute(
-                "INSERT OR IGNORE INTO deliveries (id, job, tenant, sealed, attempts, next, state, changed) \
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5, 'pending', ?5)",
+                "INSERT INTO deliveries (id, job, tenant, sealed, attempts, next, state, changed) \
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, 'pending', ?5) ON CONFLICT DO NOTHING",
                 params![hook.message, batch.id, batch.tenant, hook.sealed, now],
             )?;
         }
         change.commit()?;
         Ok(ended)
-    }
-
-    /// Puts every row that was being made back, and removes batches that were not uploaded to their end: at start.
-    pub(crate) fn requeue_rows(&self) -> Result<(), Problem> {
-        let mut connection = self.lock();
-        let change = connection.transaction()?;
-        change.execute(
-            "DELETE FROM batch_rows WHERE batch IN (SELECT seq FROM batches WHERE state = 'reading')",
-            [],
-        )?;
-        change.execute("DELETE FROM batches WHERE state = 'reading'", [])?;
-        change.execute(
-            "UPDATE batch_rows SET state = 0, attempts = MAX(attempts - 1, 0) WHERE state = 1 AND batch IN \
-             (SELECT seq FROM batches WHERE finished IS NULL)",
-            [],
-        )?;
-        change.commit()?;
-        Ok(())
     }
 
     /// Removes viewers' data of rows that are not made any more, a part at a time. Whether there may be more.
@@ -427,14 +410,12 @@ impl Records {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let old = "SELECT seq FROM batches WHERE finished < ?1";
-        let files: Vec<String> = change
-            .prepare(&format!(
-                "SELECT DISTINCT file FROM batch_rows WHERE file IS NOT NULL AND batch IN ({old}) AND file NOT IN \
-                 (SELECT file FROM jobs WHERE file IS NOT NULL) AND file NOT IN \
-                 (SELECT file FROM batch_rows WHERE file IS NOT NULL AND batch NOT IN ({old}))"
-            ))?
-            .query_map(params![before], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let query = format!(
+            "SELECT DISTINCT file FROM batch_rows WHERE file IS NOT NULL AND batch IN ({old}) AND file NOT IN \
+             (SELECT file FROM jobs WHERE file IS NOT NULL) AND file NOT IN \
+             (SELECT file FROM batch_rows WHERE file IS NOT NULL AND batch NOT IN ({old}))"
+        );
+        let files = change.query_map(&query, params![before], |row| row.get(0))?;
         change.execute(&format!("DELETE FROM batch_rows WHERE batch IN ({old})"), params![before])?;
         change.execute("DELETE FROM batches WHERE finished < ?1", params![before])?;
         change.commit()?;
