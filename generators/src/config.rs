@@ -166,6 +166,7 @@ struct Provider {
     temperature: Option<f64>,
     token_field: Option<String>,
     extra_tokens: Option<u64>,
+    small: Option<bool>,
     // openai-speech, elevenlabs-speech-stream
     voice: Option<String>,
     voices: BTreeMap<String, String>,
@@ -444,10 +445,11 @@ impl Settings {
         }
         const SPEECH: &[Api] = &[Api::Speech, Api::SpeechStream];
         const PICTURES: &[Api] = &[Api::Image, Api::ImageEdit];
-        let goes_with: [(&str, bool, &[Api]); 15] = [
+        let goes_with: [(&str, bool, &[Api]); 16] = [
             ("candidates", provider.candidates.is_some(), &[Api::Chat]),
             ("temperature", provider.temperature.is_some(), &[Api::Chat]),
             ("token_field", provider.token_field.is_some(), &[Api::Chat]),
+            ("small", provider.small.is_some(), &[Api::Chat]),
             ("extra_tokens", provider.extra_tokens.is_some(), &[Api::Chat]),
             ("voice", provider.voice.is_some(), SPEECH),
             ("voices", !provider.voices.is_empty(), SPEECH),
@@ -618,6 +620,7 @@ impl Settings {
                 temperature: provider.temperature,
                 token_field: provider.token_field.clone().unwrap_or_else(|| "max_tokens".to_owned()),
                 extra_tokens: provider.extra_tokens.unwrap_or(0).min(1 << 20),
+                small: provider.small.unwrap_or(false),
                 extra: extra(provider),
                 price: TokenPrice {
                     request: micros(price.request),

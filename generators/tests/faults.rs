@@ -256,6 +256,32 @@ fn what_is_asked_and_what_comes_back() {
 }
 
 #[test]
+fn a_small_model_is_shown_examples_and_repeats_none() {
+    let server = Server::start(|_| lines(&["Welcome to the choir, Nadia!", "So good to see you, Maria."]));
+    let engine = engine(&server.url(), "openai-chat", "small = true\ncandidates = 2");
+    let made = engine.generate_one(&text("Maria")).unwrap();
+    assert_eq!(words(&made), "So good to see you, Maria.");
+    let body = server.asked()[0].json();
+    let roles: Vec<&str> = body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user"]);
+    let line = &body["response_format"]["json_schema"]["schema"]["properties"]["lines"]["items"];
+    assert_eq!(line["maxLength"], 80);
+    // An example's line is not hers, even if she is called so.
+    let why = engine.generate_one(&text("Nadia")).unwrap().provenance.fallback.unwrap();
+    assert!(why.contains("lacks a fact") && !why.contains("Nadia"), "{why}");
+    let mut request = text("Nadia");
+    if let RequestKind::Text(text) = &mut request.kind {
+        text.prompt = "Greet Nadia, who joined the choir".into();
+    }
+    assert_eq!(words(&engine.generate_one(&request).unwrap()), "Welcome to the choir, Nadia!");
+}
+
+#[test]
 fn trouble_that_passes_is_retried_as_the_server_asks() {
     for (name, first, wait) in [
         ("busy", status(429, &[("retry-after", "1")]), 1000),

@@ -14,8 +14,8 @@ use vignette_templates::generate::{
     Generated, GeneratedValue, Piece, Request, RequestKind, TextRequest, Viewer,
 };
 
-/// How long a line may take, on a machine that does other things as well.
-const DEADLINE: Duration = Duration::from_secs(8);
+/// How long a line may take, on a machine that does much else as well; alone it takes two seconds.
+const DEADLINE: Duration = Duration::from_secs(40);
 /// What a thread may take to be woken by, on such a machine.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -49,12 +49,15 @@ impl Model {
         Model { stdin: child.stdin.take(), child, port }
     }
 
-    /// An engine that asks this server and no one else.
-    fn engine(&self, settings: &str) -> Engine {
+    /// An engine that asks this server and no one else, and waits so long for a line.
+    fn engine(&self, deadline: Duration) -> Engine {
+        let deadline = deadline.as_millis();
+        // A million tokens that are written cost one: the money that is booked counts them.
         let text = format!(
-            "[text]\nuse = [\"house\"]\n[providers.house]\nkind = \"openai-chat\"\nurl = \"http://127.0.0.1:{}/v1\"\n\
-             model = \"SmolLM2-135M-Instruct\"\nlocal = true\nretries = 0\ntemperature = 0.6\n\
-             extra = {{ frequency_penalty = 0.4 }}\n{settings}\n",
+            "deadline = \"{deadline}ms\"\n[text]\nuse = [\"house\"]\n[providers.house]\nkind = \"openai-chat\"\nurl = \"http://127.0.0.1:{}/v1\"\n\
+             model = \"SmolLM2-135M-Instruct\"\nlocal = true\nsmall = true\nretries = 0\ncandidates = 2\ntemperature = 0.6\n\
+             deadline = \"{deadline}ms\"\nbreaker = {{ faults = 1000 }}\nprice = {{ million_tokens_out = 1.0 }}\n\
+             extra = {{ frequency_penalty = 0.4 }}\n",
             self.port
         );
         let settings = Settings::parse("test.toml", &text).unwrap_or_else(|error| panic!("{error}"));
@@ -196,9 +199,7 @@ fn what_a_small_model_writes_is_right_or_not_shown() {
     let started = Instant::now();
     let model = Model::start();
     let loaded = started.elapsed();
-    // A million tokens that are written cost one: the money that is booked counts them.
-    let settings = format!("deadline = \"{}s\"\nprice = {{ million_tokens_out = 1.0 }}", DEADLINE.as_secs());
-    let engine = model.engine(&settings);
+    let engine = model.engine(DEADLINE);
     // All of one batch: their names are known before the first line is judged. Without a prompt nothing is sent.
     for case in &CASES {
         let nothing = RequestKind::Text(TextRequest {
@@ -279,23 +280,23 @@ fn what_a_small_model_writes_is_right_or_not_shown() {
     }
     let timed_out = latencies.iter().filter(|took| **took >= DEADLINE).count() as u64;
     assert!(engine.usage()[0].1.used.requests - before <= timed_out);
+    too_slow(&model);
 }
 
-#[test]
-fn a_model_that_is_too_slow_holds_up_nothing() {
-    let model = Model::start();
+/// A model that is too slow holds up nothing. Not a test of its own: two models at a time would take each other's time.
+fn too_slow(model: &Model) {
     // No model writes a line in so little time.
-    let engine = model.engine("deadline = \"50ms\"");
+    let engine = model.engine(Duration::from_millis(50));
     let case = &CASES[5];
     let started = Instant::now();
     let generated = engine.generate_one(&request(case, 1)).unwrap_or_else(|error| panic!("{error}"));
     let took = started.elapsed();
     assert_eq!(words(&generated), case.fallback);
     let why = generated.provenance.fallback.unwrap_or_default();
-    assert!(why.contains("no answer within 50 ms"), "{why}");
+    assert!(why.contains("no answer within"), "{why}");
     assert!(took < SLACK, "{took:?}");
     // The server, which was left in the middle of a line, answers the next one.
-    let made = model.engine("deadline = \"60s\"").generate_one(&request(&CASES[10], 1));
+    let made = model.engine(DEADLINE).generate_one(&request(&CASES[10], 99));
     let made = made.unwrap_or_else(|error| panic!("{error}")).provenance;
     assert!(made.fallback.is_none_or(|why| !why.contains("no answer within")), "{}", made.provider);
 }

@@ -76,6 +76,9 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
     if says_nothing_else(&line, &copy.text.facts) {
         return Err("it says nothing but the facts".to_owned());
     }
+    if is_fragment(&line) {
+        return Err("it is no whole sentence or phrase".to_owned());
+    }
     if repeats(&line, &copy.text.prompt) {
         return Err("it repeats what it was asked to write".to_owned());
     }
@@ -147,6 +150,19 @@ fn says_nothing_else(line: &str, facts: &[String]) -> bool {
     !facts.is_empty() && !rest.chars().any(char::is_alphabetic)
 }
 
+/// Whether `line` breaks off or is a word by itself: it ends without a mark, and begins in the middle of a sentence or has fewer words than
+/// a phrase needs. Scripts without capitals or spaces are not judged by them.
+fn is_fragment(line: &str) -> bool {
+    let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+    let is_spaced = line.chars().all(|c| u32::from(c) < 0x0E00 || !c.is_alphabetic());
+    let begins_inside = line.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_lowercase);
+    !ends_as_sentence(line) && (begins_inside || (is_spaced && words < 3))
+}
+
+fn ends_as_sentence(line: &str) -> bool {
+    line.ends_with(['.', '!', '?', '…', '。', '！', '？', '।', '؟', '۔'])
+}
+
 /// Words of a prompt's beginning that no line of copy says in this order, unless it repeats the prompt.
 const OPENING: usize = 5;
 
@@ -184,7 +200,7 @@ fn score(line: &str, max_chars: usize) -> i64 {
         0.2..=1.0 => 10,
         _ => 0,
     };
-    if line.ends_with(['.', '!', '?', '…', '。', '！', '？', '।', '؟', '۔']) {
+    if ends_as_sentence(line) {
         score += 10;
     }
     score -= 3 * (line.matches('!').count() as i64 - 1).max(0);
@@ -260,6 +276,9 @@ mod tests {
             ),
             ("empty", " ", "en", Err("empty")),
             ("the name alone", "Maria!", "en", Err("nothing but the facts")),
+            ("a word", "Maria now", "en", Err("no whole sentence")),
+            ("a part of a sentence", "and Maria has three courses left", "en", Err("no whole sentence")),
+            ("a phrase", "Three courses left, Maria", "en", Ok(())),
             ("the prompt", "One warm sentence for Maria!", "en", Err("repeats what it was asked")),
             ("a part of the prompt", "Maria, who has 3 courses left.", "en", Ok(())),
         ];
