@@ -8,7 +8,7 @@
 //! Half the width and half the height, the size that players begin in, has a loop of its own: the same filter in the same places, rounded once
 //! instead of once each way, and several times as fast.
 
-use fast_image_resize as fir;
+use vignette_signals::{fir, resize};
 
 use crate::frame::I420Frame;
 use crate::wide::on_wide_registers;
@@ -128,7 +128,7 @@ impl Scaler {
             .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear))
             .crop(stretch[0], 0.0, stretch[1], f64::from(height))
             .use_alpha(false);
-        self.resizer.resize(&source, &mut target, &options).map_err(|error| refused(&error))
+        resize(&mut self.resizer, &source, &mut target, &options).map_err(|error| refused(&error))
     }
 }
 

@@ -1,10 +1,11 @@
-//! Fourier transforms and resampling of `f32` samples.
+//! Fourier transforms, and resampling of samples and of pictures.
 //!
-//! A crate of its own for the sake of compile time: the libraries behind it are generic over the kind of number, so whoever names one compiles
+//! A crate of its own for the sake of compile time: the libraries behind it are generic over the kind of number or pixel, so whoever calls one compiles
 //! all their algorithms for every kind of processor, which takes minutes. Here that happens once, and seldom again.
 
 use std::sync::Arc;
 
+pub use fast_image_resize as fir;
 use realfft::RealFftPlanner;
 pub use realfft::num_complex::Complex32;
 pub use realfft::{ComplexToReal, FftError, RealToComplex};
@@ -32,6 +33,19 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, String>
     let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|error| wrong(&error))?;
     let output = resampler.process_all(&input, samples.len(), None).map_err(|error| wrong(&error))?;
     Ok(output.take_data())
+}
+
+/// A picture in another size: `source`, or the part of it that `options` names, into all of `target`.
+///
+/// # Errors
+/// Pictures of two kinds of pixels; a part that lies outside.
+pub fn resize(
+    resizer: &mut fir::Resizer,
+    source: &fir::images::ImageRef<'_>,
+    target: &mut fir::images::Image<'_>,
+    options: &fir::ResizeOptions,
+) -> Result<(), fir::ResizeError> {
+    resizer.resize(source, target, options)
 }
 
 #[cfg(test)]

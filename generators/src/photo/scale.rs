@@ -1,7 +1,7 @@
 //! Pictures at other sizes.
 
-use fast_image_resize as fir;
 use image::{GrayImage, RgbImage, RgbaImage};
+use vignette_signals::{fir, resize};
 
 use super::frame::Part;
 
@@ -78,7 +78,7 @@ fn resample_by(
     if let Some(part) = part {
         options = options.crop(part.x, part.y, part.width, part.height);
     }
-    fir::Resizer::new().resize(&view, &mut scaled, &options).map_err(|error| failed(&error))?;
+    resize(&mut fir::Resizer::new(), &view, &mut scaled, &options).map_err(|error| failed(&error))?;
     Ok(scaled.into_vec())
 }
 
