@@ -73,15 +73,6 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
             return Err("it lacks a fact that has to be said".to_owned());
         }
     }
-    if says_nothing_else(&line, &copy.text.facts) {
-        return Err("it says nothing but the facts".to_owned());
-    }
-    if is_fragment(&line) {
-        return Err("it is no whole sentence or phrase".to_owned());
-    }
-    if repeats(&line, &copy.text.prompt) {
-        return Err("it repeats what it was asked to write".to_owned());
-    }
     let given = numbers::numbers(&told);
     if numbers::numbers(&line).iter().any(|number| !given.contains(number)) {
         return Err("it holds a number that was not given".to_owned());
@@ -101,6 +92,15 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
     names::check(&line, &known, copy.others)?;
     copy.lists.check(&line, &own)?;
     language::check(&line, &copy.request.locale, &known)?;
+    if says_nothing_else(&line, &copy.text.facts) {
+        return Err("it says nothing but the facts".to_owned());
+    }
+    if is_fragment(&line) {
+        return Err("it is no whole sentence or phrase".to_owned());
+    }
+    if repeats(&line, &copy.text.prompt) {
+        return Err("it repeats what it was asked to write".to_owned());
+    }
     Ok(line)
 }
 
