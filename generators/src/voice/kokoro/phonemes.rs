@@ -108,8 +108,9 @@ impl Phonemizer {
         Ok(spoken
             .chars()
             .map(|c| {
-                // A stress belongs to the vowel that follows, a length to the one before.
-                let sound = if c == 'ː' || c == ' ' { seen.max(1) - 1 } else { seen };
+                // A stress belongs to the vowel that follows; a length, a nasal tilde and a space to the sound before.
+                let ahead = is_sound(c) || matches!(c, 'ˈ' | 'ˌ');
+                let sound = if ahead { seen } else { seen.max(1) - 1 };
                 seen += usize::from(is_sound(c));
                 (c, owner(sound.min(phones.len().saturating_sub(1))))
             })
