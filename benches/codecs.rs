@@ -87,7 +87,7 @@ fn measure(folder: &Path, count: u32, quality: u8, quick: bool) -> Result<(), Bo
                 encoder,
             };
             let start = cpu();
-            let mut segment = SegmentEncoder::start(profile)?;
+            let mut segment = SegmentEncoder::start(profile, frames.len() as u32)?;
             for frame in &frames {
                 segment.push(frame)?;
             }

@@ -223,6 +223,7 @@ def run(service, package, folder, options):
     rows = {name: [] for name in ("shared", "large", "small", "again", "ffmpeg", "x264")}
     for number in range(options.rounds):
         shared, _ = first_segment(connection, service.link(connection, f"Leo {number}"), -1)
+        time.sleep(3)
         large, whole = first_segment(connection, service.link(connection, f"Maria {number}", "at-once"), -1)
         # Nobody else works meanwhile: what was made ahead for that viewer is done with.
         time.sleep(3)

@@ -66,7 +66,7 @@ fn run(quick: bool) -> Result<(), Box<dyn std::error::Error>> {
             composed.by_ref().take(segment.range.len() as usize).collect::<Result<_, _>>()?;
         compose += cpu() - start;
         let start = cpu();
-        let mut encoder = SegmentEncoder::start(plan.profile)?;
+        let mut encoder = SegmentEncoder::start(plan.profile, segment.range.len())?;
         for picture in &pictures {
             encoder.push(picture)?;
         }
@@ -98,7 +98,7 @@ fn run(quick: bool) -> Result<(), Box<dyn std::error::Error>> {
     let mut composed = fresh.frames();
     let start = cpu();
     for segment in segments {
-        let mut encoder = SegmentEncoder::start(plan.profile)?;
+        let mut encoder = SegmentEncoder::start(plan.profile, segment.range.len())?;
         for picture in composed.by_ref().take(segment.range.len() as usize) {
             encoder.push(&*picture?)?;
         }

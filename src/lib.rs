@@ -29,6 +29,7 @@ use serde_json::Value;
 pub mod audience;
 pub mod batch;
 pub mod forecast;
+pub mod inspection;
 pub mod output;
 pub mod receipt;
 mod silence;
@@ -38,6 +39,7 @@ pub use vignette_renderer as renderer;
 pub use vignette_templates as templates;
 
 use generators::GenerateError;
+use inspection::Refusal;
 use receipt::KeyError;
 use renderer::compose::Media;
 use renderer::encode::VideoProfile;
@@ -130,6 +132,18 @@ pub(crate) enum Unspoken {
 /// Answers requests, in their order.
 type Answer<'a> = &'a dyn Fn(&[Request]) -> Vec<Result<Generated, GenerateError>>;
 
+/// Has files read where a crash of a decoder harms nobody, before this process decodes them.
+#[derive(Clone)]
+pub struct Inspection {
+    /// Names what decides its verdicts besides the file, such as bounds: the store keeps that a file was found right.
+    pub name: String,
+    /// Whether a file may be read here.
+    pub inspect: Inspect,
+}
+
+/// Tells whether a file may be read here; see [`Inspection`].
+pub type Inspect = Arc<dyn Fn(AssetKind, &Blob) -> Result<(), Refusal> + Send + Sync>;
+
 /// What is costly to set up once and good for every video: fonts and generators.
 pub struct Engine {
     fonts: FontLibrary,
@@ -139,6 +153,8 @@ pub struct Engine {
     kept: Option<Arc<dyn generators::Keep>>,
     /// Fetches files that are named by address.
     fetch: Option<Fetch>,
+    /// Reads files elsewhere first.
+    inspection: Option<Inspection>,
 }
 
 impl Engine {
@@ -153,6 +169,7 @@ impl Engine {
             stores: Stores::none(),
             kept: None,
             fetch: None,
+            inspection: None,
         })
     }
 
@@ -180,6 +197,13 @@ impl Engine {
         self
     }
 
+    /// The same engine, which has every file of a template, of viewers' data and from elsewhere inspected before it reads it. What was
+    /// generated is not.
+    pub fn with_inspection(mut self, inspection: Inspection) -> Engine {
+        self.inspection = Some(inspection);
+        self
+    }
+
     /// What makes what templates ask for.
     pub fn generators(&self) -> &generators::Engine {
         &self.generators
@@ -198,32 +222,45 @@ impl Engine {
     pub fn open(&self, path: &Path, asset_folders: &[PathBuf]) -> Result<Warned<Template>, Error> {
         let (fonts, library) = (self.fonts.clone(), self.fonts.clone());
         let media = Arc::new(Media::default());
-        let lacking = Arc::new(Mutex::new(None));
+        let lacking: Arc<Mutex<Option<Lack>>> = Arc::default();
         let (opened, lacks, vault) = (media.clone(), lacking.clone(), self.stores.vault.clone());
+        let inspection = self.inspection.clone();
         let right: Mutex<HashSet<Digest>> = Mutex::default();
         let probe = move |kind, blob: &Blob| {
+            // A file that was found right before, for another viewer or in another process, is decoded when a frame shows it.
+            let finding = finding(inspection.as_ref(), kind, blob);
+            let is_known = || lock(&right).contains(&finding) || vault.contains(&finding);
+            // Without an inspection there is nothing about a font that opening it does not tell.
+            if (kind != AssetKind::Font || inspection.is_some()) && !is_known() {
+                if let Some(inspection) = &inspection {
+                    (inspection.inspect)(kind, blob).map_err(|refusal| {
+                        let message = refusal.to_string();
+                        if let Refusal::Machine(why) = refusal {
+                            *lock(&lacks) = Some(Lack::Inspection(why));
+                        }
+                        message
+                    })?;
+                }
+                if kind != AssetKind::Font {
+                    opened.probe(kind, blob).map_err(|error| {
+                        let message = error.fault.to_string();
+                        if error.is_machine() {
+                            *lock(&lacks) = Some(Lack::Media(error));
+                        }
+                        message
+                    })?;
+                }
+                vault.keep(&finding, Vec::new().into());
+                let mut right = lock(&right);
+                if right.len() >= MOST_FINDINGS {
+                    right.clear();
+                }
+                right.insert(finding);
+            }
             if kind == AssetKind::Font {
                 let font = std::iter::once((blob.digest(), blob.bytes().clone()));
                 return library.with_assets(font).map(drop).map_err(|error| error.to_string());
             }
-            // A file that was found right before, for another viewer or in another process, is decoded when a frame shows it.
-            let finding = finding(kind, blob);
-            if lock(&right).contains(&finding) || vault.contains(&finding) {
-                return Ok(());
-            }
-            opened.probe(kind, blob).map_err(|error| {
-                let message = error.fault.to_string();
-                if error.is_machine() {
-                    *lock(&lacks) = Some(error);
-                }
-                message
-            })?;
-            vault.keep(&finding, Vec::new().into());
-            let mut right = lock(&right);
-            if right.len() >= MOST_FINDINGS {
-                right.clear();
-            }
-            right.insert(finding);
             Ok(())
         };
         let options = OpenOptions {
@@ -234,12 +271,18 @@ impl Engine {
         };
         let package = Package::open(path, &options);
         // A file that this machine cannot judge is not the template's fault.
-        if let Some(error) = lock(&lacking).take() {
-            return Err(RenderError::machine(error).into());
+        if let Some(lack) = lock(&lacking).take() {
+            return Err(lack.into());
         }
         let package = package?;
         Ok(Warned {
-            value: Template { package: package.value, media, lacking, fonts: Mutex::default() },
+            value: Template {
+                package: package.value,
+                asset_folders: asset_folders.to_vec(),
+                media,
+                lacking,
+                fonts: Mutex::default(),
+            },
             warnings: package.warnings,
         })
     }
@@ -307,7 +350,8 @@ impl Engine {
         let filled = self.personalise_by(template, data, rendition, unspoken, &answer)?;
         let filled = filled.map(|personal| personal.video);
         let files = filled.value.assets.values().filter(|asset| asset.kind != AssetKind::Font);
-        let findings = files.map(|asset| finding(asset.kind, &asset.blob)).collect();
+        let findings =
+            files.map(|asset| finding(self.inspection.as_ref(), asset.kind, &asset.blob)).collect();
         let generated = generated.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((filled, Noted { generated, findings }))
     }
@@ -381,8 +425,8 @@ impl Engine {
             }
             filled.map(|video| Personalised { video, values })
         });
-        if let Some(error) = lock(&template.lacking).take() {
-            return Err(RenderError::machine(error).into());
+        if let Some(lack) = lock(&template.lacking).take() {
+            return Err(lack.into());
         }
         match (filled, failed.into_values().next()) {
             (Ok(mut filled), Some(error)) => {
@@ -598,10 +642,35 @@ impl generators::Keep for KeptInVault {
     }
 }
 
-/// Names the finding that a file can be decoded as what it is said to be.
-fn finding(kind: AssetKind, blob: &Blob) -> Digest {
-    let form = format!("vignette probe {PROBE_VERSION} {kind:?} {}", blob.digest());
-    Digest::of(form.as_bytes())
+/// Names the finding that a file can be decoded as what it is said to be; one that was inspected, by how, and by whether it is from
+/// elsewhere.
+fn finding(inspection: Option<&Inspection>, kind: AssetKind, blob: &Blob) -> Digest {
+    let how = inspection.map(|inspection| {
+        let place = if blob.path().is_none() { "from elsewhere" } else { "in a package" };
+        format!("{place}, inspected: {}", inspection.name)
+    });
+    let form =
+        format!("vignette probe {PROBE_VERSION} {kind:?} {} {}", blob.digest(), how.unwrap_or_default());
+    Digest::of(form.trim_end().as_bytes())
+}
+
+/// What kept a file from being judged, which is not the file's fault.
+enum Lack {
+    Media(MediaError),
+    Inspection(String),
+}
+
+impl From<Lack> for Error {
+    fn from(lack: Lack) -> Self {
+        match lack {
+            Lack::Media(error) => RenderError::machine(error),
+            Lack::Inspection(why) => RenderError::Io {
+                operation: "inspecting a file".to_owned(),
+                source: std::io::Error::other(why),
+            },
+        }
+        .into()
+    }
 }
 
 /// Findings that are remembered of a template's files; each voice of each viewer is one, too.
@@ -613,10 +682,12 @@ const PROBE_VERSION: u32 = 1;
 /// A template that was opened and found right, with its files.
 pub struct Template {
     package: Package,
+    /// Where files that the data name are looked for besides the package.
+    asset_folders: Vec<PathBuf>,
     /// What was decoded while its files were looked at, so that it is not decoded again to be drawn.
     media: Arc<Media>,
     /// That this machine lacks something to judge a file, found while files were looked at.
-    lacking: Arc<Mutex<Option<MediaError>>>,
+    lacking: Arc<Mutex<Option<Lack>>>,
     /// Fonts with those of videos that were planned, by the digests of both.
     fonts: Mutex<HashMap<Vec<Digest>, FontLibrary>>,
 }

@@ -444,8 +444,17 @@ fn a_batch_is_only_resumed_with_what_it_was_begun_with() {
     assert_eq!(code, 1);
     assert!(error.contains("--resume") && error.contains("another folder"), "{error}");
     let before = files(&bench.out("out"));
+    let settings = bench.package.path().join("generators.toml");
+    fs::write(&settings, "[image]\nuse = []\n").unwrap();
+    let approved = bench.package.path().join("copy.json");
+    fs::write(&approved, "{ \"vignette_copy\": 1, \"copy\": [] }").unwrap();
+    let (photos, settings, approved) =
+        (bench.package.path().to_str().unwrap(), settings.to_str().unwrap(), approved.to_str().unwrap());
     for (audience, more, said) in [
         ("others.csv", &[][..], "another audience"),
+        ("people.csv", &["--assets", photos], "another --assets"),
+        ("people.csv", &["--generators", settings], "another --generators"),
+        ("people.csv", &["--approved", approved], "another --approved"),
         ("people.csv", &["--quality", "30"], "another --quality"),
         ("people.csv", &["--name", "{{first_name}}"], "another --name"),
         ("people.csv", &["--set", "frames=7"], "another --set"),
@@ -467,8 +476,15 @@ fn a_batch_is_only_resumed_with_what_it_was_begun_with() {
     assert!(error.contains("another template"), "{error}");
     fs::write(&tone, kept).unwrap();
     assert!(files(&bench.out("out")) == before);
-    // With the same there is nothing left to do.
-    let (code, text, error) = status(bench.batch("people.csv", "out").args(["--resume", "--workers", "1"]));
+    // With the same there is nothing left to do, whatever a service may cost now.
+    fs::write(settings, "deadline = \"30s\"\n").unwrap();
+    let (code, text, error) = status(bench.batch("people.csv", "out").args([
+        "--resume",
+        "--workers",
+        "1",
+        "--generators",
+        settings,
+    ]));
     assert_eq!(code, 0, "{error}");
     assert!(text.contains("2 done (2 before)"), "{text}");
     assert!(files(&bench.out("out")) == before);

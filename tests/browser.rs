@@ -94,7 +94,7 @@ impl Site {
         let mut scaler = Scaler::new([320, 180], [160, 90]).unwrap();
         let mut frames = prepared.frames();
         let encode = |length: u32| {
-            let mut encoder = SegmentEncoder::start(small_plan.profile).unwrap();
+            let mut encoder = SegmentEncoder::start(small_plan.profile, length).unwrap();
             for frame in frames.by_ref().take(length as usize) {
                 encoder.push(&scaler.scale(&frame.unwrap()).unwrap()).unwrap();
             }

@@ -228,6 +228,9 @@ fn wrong_usage_ends_with_two() {
         &["render", path, "--set", "first_name=A", "-o", "a.mp4", "--captions", "a.mp4"],
         &["render", path, "--set", "first_name=A", "--quality", "51", "-o", "a.mp4"],
         &["render", path, "--set", "first_name=A", "--quality", "0", "-o", "a.mp4"],
+        // Pictures and animations have no such scale.
+        &["render", path, "--set", "first_name=A", "--quality", "20", "-o", "a.jpg"],
+        &["render", path, "--set", "first_name=A", "--quality", "20", "-o", "a.gif"],
         &["check", path, "--row", "1"],
         &["still", path, "--set", "first_name=A", "--at", "0s", "-o", "out.jpg"],
         &["render", path, "--set", "first_name=A", "--workers", "0", "-o", "a.mp4"],

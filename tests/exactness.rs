@@ -81,7 +81,7 @@ fn check(template: &str, viewer: &str) {
     let mut out = BufWriter::new(File::create(&raw).unwrap());
     let mut frames = prepared.frames();
     for (segment, made) in plans[0].segments.iter().zip(&rendered.segments) {
-        let mut encoder = SegmentEncoder::start(plans[0].profile).unwrap();
+        let mut encoder = SegmentEncoder::start(plans[0].profile, segment.range.len()).unwrap();
         for _ in segment.range.start..segment.range.end {
             let frame = frames.next().unwrap().unwrap();
             put(&frame, &mut out);

@@ -257,3 +257,86 @@ fn audiences_are_bounded() {
     assert_eq!(service.ask("DELETE", &format!("/v1/batches/{first}"), &[], b"").status, 200);
     id_of(&upload(&service, "template=hello", csv, "first_name\nx\n"));
 }
+
+/// Serves an audience at some paths, with that media type.
+fn host() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut buffer = [0; 2048];
+            let count = stream.read(&mut buffer).unwrap_or(0);
+            let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            let path = text.split(' ').nth(1).unwrap_or_default();
+            let (status, kind, body) = match path {
+                "/people" => (200, "text/csv; charset=utf-8", PEOPLE.to_owned()),
+                "/people.csv?key=1" | "/people.txt" => (200, "application/octet-stream", PEOPLE.to_owned()),
+                "/long.csv" => (200, "text/csv", format!("first_name\n{}", "Maria\n".repeat(20_000))),
+                "/inside.csv" => (302, "text/csv", String::new()),
+                _ => (404, "text/csv", String::new()),
+            };
+            let head = format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nlocation: http://localhost:{port}/people\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+        }
+    });
+    port
+}
+
+#[test]
+fn an_audience_elsewhere_is_fetched_and_its_batch_watched() {
+    let place = Place::generated();
+    let port = host();
+    let hosts = "asset_hosts = ['127.0.0.1', 'localhost']\nprivate_asset_hosts = ['127.0.0.1']\n";
+    let service = place.start(&format!("{hosts}[limits]\nbatch_bytes = 100000\n"));
+    let post = |audience: Value| {
+        let body = json!({ "template": "hello", "viewer": "id", "deliver": "links", "start": true, "audience": audience });
+        service.post("/v1/batches", &body)
+    };
+    let at = |path: &str| json!({ "url": format!("http://127.0.0.1:{port}{path}") });
+    let id = id_of(&post(at("/people")));
+    // Each state of its rows is told, and the last one as the end.
+    let events = service.get(&format!("/v1/batches/{id}/events"));
+    assert_eq!((events.status, events.header("content-type")), (200, Some("text/event-stream")));
+    let events = events.text();
+    let told: Vec<(&str, Value)> = events
+        .split("\n\n")
+        .filter_map(|event| event.strip_prefix("event: ")?.split_once("\ndata: "))
+        .map(|(name, data)| (name, serde_json::from_str(data).unwrap()))
+        .collect();
+    let (last, before) = told.split_last().unwrap();
+    assert_eq!((last.0, &last.1["state"]), ("end", &json!("done")), "{events}");
+    assert_eq!(last.1["rows"], json!({ "total": 5, "done": 3, "failed": 2, "erased": 0, "left": 0 }));
+    assert!(before.iter().all(|(name, _)| *name == "progress"), "{events}");
+    assert!(!events.contains("Maria"), "{events}");
+    assert_eq!(service.get("/v1/batches/nothing/events").code(), "batch-unknown");
+    // The form by the address, or as it is said.
+    for audience in [at("/people.csv?key=1"), json!({ "url": at("/people.txt")["url"], "form": "csv" })] {
+        assert_eq!(until(&service, &id_of(&post(audience)), &["done"])["rows"]["done"], 3);
+    }
+    for (audience, code, why) in [
+        (at("/people.txt"), "audience-unknown", "audience.form"),
+        (at("/missing.csv"), "audience-unreachable", "answered 404"),
+        (at("/long.csv"), "audience-unreachable", "more than 100000 bytes"),
+        (at("/inside.csv"), "audience-unreachable", "https alone"),
+        (json!({ "url": "https://localhost/people.csv" }), "audience-unreachable", "not public"),
+        (
+            json!({ "url": "https://169.254.169.254/x.csv" }),
+            "audience-unreachable",
+            "not fetched from its host",
+        ),
+        (json!({ "url": "file:///etc/passwd" }), "audience-unreachable", "not fetched from its host"),
+        (json!({ "path": "/etc/passwd" }), "body-invalid", "unknown field"),
+        (json!(null), "body-invalid", "audience"),
+    ] {
+        let refused = post(audience.clone());
+        assert!(refused.text().contains(why), "{audience}: {}", refused.text());
+        assert_eq!(refused.code(), code, "{audience}");
+    }
+    service.kill();
+    let service = place.start("");
+    let body = json!({ "template": "hello", "audience": at("/people") });
+    assert_eq!(service.post("/v1/batches", &body).code(), "audience-unreachable", "unless a host is allowed");
+}

@@ -70,6 +70,88 @@ fn a_key_has_its_day_s_share_and_is_told_where_it_stands() {
 }
 
 #[test]
+fn a_key_has_so_many_links_a_day() {
+    let place = Place::generated();
+    let (id, ours) = key(&place, &["--add-key", "ours", "--links-per-day", "2", "--renders-per-day", "9"]);
+    let (_, free) = key(&place, &["--add-key", "ours"]);
+    let (_, renewed) = key(&place, &["--renew-key", &id]);
+    let service = place.start("");
+    let link = |bearer: &str, name: &str| {
+        let body = json!({ "template": "hello", "data": { "first_name": name } }).to_string();
+        service.ask("POST", "/v1/links", &[("authorization", bearer)], body.as_bytes())
+    };
+    let first = link(&ours, "Maria");
+    assert_eq!(first.status, 201, "{}", first.text());
+    let policy = "\"requests\";q=200;w=10, \"links\";q=2;w=86400";
+    assert_eq!(first.header("ratelimit-policy"), Some(policy));
+    assert!(first.header("ratelimit").unwrap().contains("\"links\";r=1;t="), "{first:?}");
+    // What is refused is not counted.
+    let body = json!({ "template": "hello", "data": {} }).to_string();
+    assert_eq!(service.ask("POST", "/v1/links", &[("authorization", &ours)], body.as_bytes()).status, 422);
+    assert_eq!(link(&ours, "Priya").status, 201);
+    let over = link(&ours, "Leo");
+    assert_eq!((over.status, over.code().as_str()), (429, "quota-exceeded"));
+    assert!(over.header("retry-after").is_some());
+    assert!(over.header("ratelimit").unwrap().contains("\"links\";r=0;t="), "{over:?}");
+    // Renders are another count, and so is another key's.
+    assert_eq!(render(&service, &ours, "1", "Leo").status, 202);
+    assert_eq!((link(&free, "Leo").status, link(&renewed, "Leo").status), (201, 201));
+    // Rows of a batch beyond it wait for the next day.
+    let headers = [("authorization", renewed.as_str()), ("content-type", "text/csv")];
+    let query = "/v1/batches?template=hello&start=true&deliver=links";
+    let made = service.ask("POST", query, &headers, b"first_name\nA\nB\n");
+    let path = format!("/v1/batches/{}", made.json()["id"].as_str().unwrap());
+    let get = || service.ask("GET", &path, &[("authorization", &free)], b"").json();
+    while get()["rows"]["done"] != 1 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(get()["rows"]["left"], 1);
+}
+
+#[test]
+fn the_status_page_is_for_keys_that_may_read() {
+    let place = Place::generated();
+    let (_, reads) = key(&place, &["--add-key", "ours", "--scopes", "read"]);
+    let (_, renders) = key(&place, &["--add-key", "ours", "--scopes", "render"]);
+    let service = place.start("");
+    let status = |headers: &[(&str, &str)]| service.ask("GET", "/status", headers, b"");
+    // A browser is asked for a name and a password; the password is the key.
+    let asked = status(&[]);
+    assert_eq!(asked.status, 401);
+    assert!(asked.header("www-authenticate").unwrap().starts_with("Basic "), "{asked:?}");
+    use base64::Engine;
+    let basic = |bearer: &str| {
+        let pair = format!("me:{}", bearer.trim_start_matches("Bearer "));
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    };
+    for (header, expected) in [
+        (reads.clone(), 200),
+        (basic(&reads), 200),
+        (renders.clone(), 403),
+        (basic(&renders), 403),
+        (basic("Bearer vgn_nothing"), 401),
+        ("Basic !".to_owned(), 401),
+        ("Bearer vgn_nothing".to_owned(), 401),
+    ] {
+        let answer = status(&[("authorization", &header)]);
+        assert_eq!(answer.status, expected, "{header}");
+        assert_eq!(
+            answer.header("www-authenticate").is_some(),
+            expected == 401 && header.starts_with("Basic")
+        );
+    }
+    let page = status(&[("authorization", &reads)]);
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    let page = page.text();
+    assert!(page.contains("All parts answer.") && page.contains("GStreamer"), "{page}");
+    assert!(!page.contains("ours") && !page.contains("{{"), "{page}");
+    // Nowhere else is a password a key.
+    assert_eq!(service.ask("GET", "/v1/templates", &[("authorization", &basic(&reads))], b"").status, 401);
+}
+
+#[test]
 fn a_key_is_renewed_with_overlap() {
     let place = Place::generated();
     let (old, before) = key(&place, &["--add-key", "ours", "--scopes", "read"]);

@@ -1,5 +1,7 @@
 //! The service on PostgreSQL: its tests once more, and what several processes do that share one.
 
+#![allow(clippy::duplicate_mod, reason = "tests that run on both databases bring their helpers along")]
+
 mod common;
 
 #[path = "service_batches.rs"]

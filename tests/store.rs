@@ -101,6 +101,22 @@ fn what_was_made_once_is_found() {
     let table = succeed(vignette().arg("plan").arg(&package).args(["--set", "name=Lea"]).args(store));
     assert!(table.contains("viewer") && table.contains("everyone") && table.contains("60 of 120"), "{table}");
 
+    // All sizes of a presentation count; the one that was rendered is there.
+    let hls = ["--set", "name=Maria", "--format", "hls", "--ladder", "180,90"];
+    let plan = succeed(vignette().arg("plan").arg(&package).args(hls).arg("--json").args(store));
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let sizes = plan["sizes"].as_array().unwrap();
+    let heights: Vec<u64> = sizes.iter().map(|size| size["profile"]["height"].as_u64().unwrap()).collect();
+    assert_eq!(heights, [180, 90]);
+    for (size, stored) in sizes.iter().zip([true, false]) {
+        let segments = size["segments"].as_array().unwrap();
+        assert_eq!(segments.len() as u64, new, "{size}");
+        assert!(segments.iter().all(|segment| segment["stored"] == stored), "{size}");
+    }
+    let table = succeed(vignette().arg("plan").arg(&package).args(hls).args(store));
+    assert!(table.contains("320 x 180") && table.contains("160 x 90"), "{table}");
+    assert!(table.contains("120 of 240 frames to encode, in 2 sizes"), "{table}");
+
     let stats = succeed(vignette().args(["store", "stats", "--json"]).args(store));
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
     assert!(stats["entries"].as_u64().unwrap() > new, "{stats}");

@@ -32,6 +32,7 @@ use crate::remote::{
     Chat, ChatOptions, Client, ClientOptions, Pictures, PicturesOptions, STREAM_RATES, Speech, SpeechOptions,
     SpeechStream, SpeechStreamOptions, TokenPrice, check_url,
 };
+use crate::voice::Kokoro;
 
 /// The longest file of settings, in bytes.
 const MAX_FILE: u64 = 256 << 10;
@@ -61,8 +62,18 @@ const CHAT_FIELDS: [&str; 18] = [
 const SPEECH_FIELDS: [&str; 7] =
     ["model", "input", "voice", "response_format", "speed", "stream_format", "stream"];
 const STREAM_FIELDS: [&str; 3] = ["text", "model_id", "output_format"];
-const IMAGE_FIELDS: [&str; 7] =
-    ["model", "prompt", "n", "size", "response_format", "stream", "partial_images"];
+const IMAGE_FIELDS: [&str; 10] = [
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "response_format",
+    "stream",
+    "partial_images",
+    "image",
+    "image[]",
+    "mask",
+];
 
 /// What is wrong with a file of settings.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +167,7 @@ struct Provider {
     temperature: Option<f64>,
     token_field: Option<String>,
     extra_tokens: Option<u64>,
+    small: Option<bool>,
     // openai-speech, elevenlabs-speech-stream
     voice: Option<String>,
     voices: BTreeMap<String, String>,
@@ -163,7 +175,7 @@ struct Provider {
     // elevenlabs-speech-stream
     sample_rate: Option<u32>,
     first_chunk: Option<Span>,
-    // openai-image
+    // openai-image, openai-image-edit
     sizes: Option<Vec<String>>,
     format_field: Option<bool>,
 }
@@ -178,6 +190,8 @@ enum Api {
     SpeechStream,
     #[serde(rename = "openai-image")]
     Image,
+    #[serde(rename = "openai-image-edit")]
+    ImageEdit,
 }
 
 impl Api {
@@ -185,7 +199,7 @@ impl Api {
         match self {
             Api::Chat => Kind::Text,
             Api::Speech | Api::SpeechStream => Kind::Voice,
-            Api::Image => Kind::Image,
+            Api::Image | Api::ImageEdit => Kind::Image,
         }
     }
 }
@@ -316,6 +330,8 @@ impl Settings {
                     let chosen =
                         list.r#use.iter().map(|name| -> Result<Arc<dyn VoiceProvider>, SettingsError> {
                             match known.iter().find(|provider| provider.name() == name) {
+                                // Who names it wants all of it.
+                                Some(_) if name == "kokoro" => Ok(Arc::new(Kokoro::default())),
                                 Some(built_in) => Ok(Arc::clone(built_in)),
                                 None => self.speech(name, secret),
                             }
@@ -413,7 +429,7 @@ impl Settings {
         let Some(api) = provider.kind else {
             return Err(self.fault(
                 &place("kind"),
-                "expected openai-chat, openai-speech, elevenlabs-speech-stream or openai-image",
+                "expected openai-chat, openai-speech, elevenlabs-speech-stream, openai-image or openai-image-edit",
             ));
         };
         check_url(&provider.url).map_err(|message| self.fault(&place("url"), message))?;
@@ -431,18 +447,20 @@ impl Settings {
             return Err(self.fault(&place("model"), "expected the name of a model"));
         }
         const SPEECH: &[Api] = &[Api::Speech, Api::SpeechStream];
-        let goes_with: [(&str, bool, &[Api]); 15] = [
+        const PICTURES: &[Api] = &[Api::Image, Api::ImageEdit];
+        let goes_with: [(&str, bool, &[Api]); 16] = [
             ("candidates", provider.candidates.is_some(), &[Api::Chat]),
             ("temperature", provider.temperature.is_some(), &[Api::Chat]),
             ("token_field", provider.token_field.is_some(), &[Api::Chat]),
+            ("small", provider.small.is_some(), &[Api::Chat]),
             ("extra_tokens", provider.extra_tokens.is_some(), &[Api::Chat]),
             ("voice", provider.voice.is_some(), SPEECH),
             ("voices", !provider.voices.is_empty(), SPEECH),
             ("format", provider.format.is_some(), &[Api::Speech]),
             ("sample_rate", provider.sample_rate.is_some(), &[Api::SpeechStream]),
             ("first_chunk", provider.first_chunk.is_some(), &[Api::SpeechStream]),
-            ("sizes", provider.sizes.is_some(), &[Api::Image]),
-            ("format_field", provider.format_field.is_some(), &[Api::Image]),
+            ("sizes", provider.sizes.is_some(), PICTURES),
+            ("format_field", provider.format_field.is_some(), PICTURES),
             ("budget.tokens", provider.budget.tokens.is_some(), &[Api::Chat]),
             ("per_minute.tokens", provider.per_minute.tokens.is_some(), &[Api::Chat]),
             ("budget.characters", provider.budget.characters.is_some(), SPEECH),
@@ -457,7 +475,7 @@ impl Settings {
             Api::Chat => &CHAT_FIELDS,
             Api::Speech => &SPEECH_FIELDS,
             Api::SpeechStream => &STREAM_FIELDS,
-            Api::Image => &IMAGE_FIELDS,
+            Api::Image | Api::ImageEdit => &IMAGE_FIELDS,
         };
         if let Some(field) = provider
             .extra
@@ -515,7 +533,7 @@ impl Settings {
         let has_price = match api {
             Api::Chat => million_tokens_in + million_tokens_out + request > 0.0,
             Api::Speech | Api::SpeechStream => million_characters + request > 0.0,
-            Api::Image => image + request > 0.0,
+            Api::Image | Api::ImageEdit => image + request > 0.0,
         };
         if provider.budget.money.is_some() && !has_price {
             let message = "a budget of money needs the `price` of what is bought, or it would never be spent";
@@ -605,6 +623,7 @@ impl Settings {
                 temperature: provider.temperature,
                 token_field: provider.token_field.clone().unwrap_or_else(|| "max_tokens".to_owned()),
                 extra_tokens: provider.extra_tokens.unwrap_or(0).min(1 << 20),
+                small: provider.small.unwrap_or(false),
                 extra: extra(provider),
                 price: TokenPrice {
                     request: micros(price.request),
@@ -656,16 +675,17 @@ impl Settings {
         secret: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Pictures, SettingsError> {
         let (client, provider) = self.client(name, Duration::from_secs(60), secret)?;
-        Ok(Pictures::new(
-            client,
-            PicturesOptions {
-                model: provider.model.clone(),
-                sizes: self.sizes(provider, "sizes")?,
-                format_field: provider.format_field.unwrap_or(true),
-                extra: extra(provider),
-                price: micros(provider.price.image + provider.price.request),
-            },
-        ))
+        let options = PicturesOptions {
+            model: provider.model.clone(),
+            sizes: self.sizes(provider, "sizes")?,
+            format_field: provider.format_field.unwrap_or(true),
+            extra: extra(provider),
+            price: micros(provider.price.image + provider.price.request),
+        };
+        Ok(match provider.kind {
+            Some(Api::ImageEdit) => Pictures::that_edits(client, options),
+            _ => Pictures::new(client, options),
+        })
     }
 }
 
@@ -762,6 +782,11 @@ mod tests {
                 "more pictures",
                 "[providers.a]\nkind = \"openai-image\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nextra = { n = 4 }",
                 "providers.a.extra.n:",
+            ),
+            (
+                "another picture",
+                "[providers.a]\nkind = \"openai-image-edit\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nextra = { mask = \"x\" }",
+                "providers.a.extra.mask:",
             ),
             (
                 "another text",

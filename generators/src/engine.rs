@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use vignette_templates::blob::Digest;
+use vignette_templates::blob::{Blob, Digest};
 use vignette_templates::generate::{
-    Cost, Generated, GeneratedValue, ImageRequest, PhotoRequest, Piece, Provenance, Request, RequestKind,
-    TextRequest, VoiceRequest,
+    Cost, Crop, Edit, Enlarge, Generated, GeneratedValue, ImageRequest, PhotoRequest, Piece, Provenance,
+    Request, RequestKind, Source, TextRequest, VoiceRequest,
 };
 
 use crate::cache::{Cache, Made};
@@ -25,10 +25,10 @@ use crate::photo::Photos;
 use crate::provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 use crate::remote::{injection, preview};
 use crate::text::Grammar;
-use crate::voice::{EspeakNg, Flite, Hibari, check_speech};
+use crate::voice::{EspeakNg, Flite, Hibari, Kokoro, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
-const KEY_VERSION: u32 = 2;
+const KEY_VERSION: u32 = 3;
 
 /// How long a provider that was told the deadline may overrun it before it is left behind.
 const GRACE: Duration = Duration::from_millis(250);
@@ -154,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// The engine that needs neither account nor network: phrase grammars, `hibari` where its model is installed, else
-    /// `flite` and then `espeak-ng`, procedural art.
+    /// The engine that needs neither account nor network: phrase grammars, `kokoro` where its voice is named, `hibari` where its
+    /// model is installed, else `flite` and then `espeak-ng`, procedural art.
     pub fn offline() -> Self {
         Engine::offline_with(Options::default())
     }
@@ -165,6 +165,7 @@ impl Engine {
         Engine::new(options)
             .with_text(vec![Arc::new(Grammar)])
             .with_voice(vec![
+                Arc::new(Kokoro::default().when_named()),
                 Arc::new(Hibari::default()),
                 Arc::new(Flite::default()),
                 Arc::new(EspeakNg::default()),
@@ -338,6 +339,11 @@ impl Engine {
     /// What each provider would be told for `request`, in the order in which they are tried; nothing is asked.
     pub fn explain(&self, request: &Request) -> Vec<Told> {
         let (words, pieces, facts): (String, &[Piece], &[String]) = match &request.kind {
+            RequestKind::Image(image) if image.edit.is_some() => {
+                let (width, height) = (image.width, image.height);
+                let prompt = preview(&image.prompt, &image.pieces);
+                (format!("the picture itself, {width} x {height} pixels, and: {prompt}"), &image.pieces, &[])
+            }
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
             RequestKind::Voice(voice) => (guard::clean_data(&recorded::told(voice)), &[], &[]),
             RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
@@ -361,8 +367,9 @@ impl Engine {
                 let voices = self.voice.iter().flatten();
                 voices.map(|p| told(p.name(), p.model(voice, &request.locale), p.remote(), false)).collect()
             }
-            RequestKind::Image(_) => {
-                self.image.iter().flatten().map(|p| told(p.name(), p.model(), p.remote(), false)).collect()
+            RequestKind::Image(image) => {
+                let providers = for_image(self.image_providers(), image);
+                providers.iter().map(|p| told(p.name(), p.model(), p.remote(), false)).collect()
             }
             RequestKind::Photo(photo) => {
                 self.photo.iter().map(|p| told(p.name(), p.model(photo), false, false)).collect()
@@ -519,22 +526,100 @@ impl Engine {
     }
 
     fn image(&self, request: &Request, image: &ImageRequest) -> Result<Generated, GenerateError> {
-        let Some(providers) = &self.image else {
-            return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image });
+        let made = match &self.image {
+            None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image }),
+            Some(all) => {
+                let providers = for_image(all, image);
+                let key = image_key(request, &providers);
+                self.remembered(key, &|_| true, || match &image.edit {
+                    None => self.drawn(key, request, image, &providers),
+                    Some(_) if providers.is_empty() => Err(GenerateError::AllFailed {
+                        name: request.name.clone(),
+                        kind: Kind::Image,
+                        reasons: vec![GenerateError::Withheld {
+                            provider: "image".to_owned(),
+                            reason: "nobody here changes pictures; set up a provider of the kind openai-image-edit \
+                                     and name it in `image.use`"
+                                .to_owned(),
+                        }],
+                    }),
+                    Some(edit) => {
+                        let image = ImageRequest { edit: Some(self.prepared(image, edit)?), ..image.clone() };
+                        self.drawn(key, request, &image, &providers)
+                    }
+                })
+            }
         };
-        let key = image_key(request, providers);
-        self.remembered(key, &|_| true, || {
-            self.first(key, request, Kind::Image, providers, |provider, context| {
-                let name = provider.name();
-                self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
-                let (call, wanted) = (Arc::clone(provider), image.clone());
-                let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
-                crate::image::check_picture(&answer.value, image)
-                    .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
-                let made = made_by(name, provider.model(), true, request, &answer);
-                Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
-            })
+        match (made, &image.edit) {
+            // A picture that is no picture stays an error.
+            (Err(error), Some(edit)) if edit.or_unchanged && !error.is_invalid() => {
+                let value = GeneratedValue::Image(self.fitted(image, &edit.picture)?);
+                let provenance = Provenance {
+                    provider: "fallback".to_owned(),
+                    fallback: Some(error.to_string()),
+                    ..Provenance::default()
+                };
+                Ok(Generated { value, provenance })
+            }
+            (made, _) => made,
+        }
+    }
+
+    fn drawn(
+        &self,
+        key: Digest,
+        request: &Request,
+        image: &ImageRequest,
+        providers: &[Arc<dyn ImageProvider>],
+    ) -> Result<Made, GenerateError> {
+        self.first(key, request, Kind::Image, providers, |provider, context| {
+            let name = provider.name();
+            self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
+            let (call, wanted) = (Arc::clone(provider), image.clone());
+            let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
+            crate::image::check_picture(&answer.value, image)
+                .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
+            let made = made_by(name, provider.model(), true, request, &answer);
+            Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
         })
+    }
+
+    /// What is sent to be changed: upright and of the size that is asked for, without what else the files say, such as where a photo
+    /// was taken.
+    fn prepared(&self, image: &ImageRequest, edit: &Edit) -> Result<Edit, GenerateError> {
+        let picture = self.fitted(image, &edit.picture)?.into();
+        let mask = match &edit.mask {
+            Some(mask) => {
+                let mask = self.fitted(image, mask)?;
+                if !has_clear_part(&mask) {
+                    return Err(GenerateError::Invalid(
+                        "the mask is clear nowhere: it has to be transparent where the picture may be changed".to_owned(),
+                    ));
+                }
+                Some(mask.into())
+            }
+            None => None,
+        };
+        Ok(Edit { picture, mask, or_unchanged: edit.or_unchanged })
+    }
+
+    /// The middle of a picture at the size that is asked for, as a PNG file.
+    fn fitted(&self, image: &ImageRequest, picture: &Source) -> Result<Blob, GenerateError> {
+        let photos = self.photo.clone().unwrap_or_default();
+        let wanted = PhotoRequest {
+            source: picture.clone(),
+            crop: Crop::Centre,
+            enlarge: Enlarge::Off,
+            ..PhotoRequest::new(Blob::new(Vec::new()), image.width, image.height)
+        };
+        let context = Context {
+            name: String::new(),
+            locale: String::new(),
+            seed: 0,
+            deadline: Instant::now() + self.options.deadline,
+        };
+        let name = photos.name().to_owned();
+        Ok(self.call(&name, &context, move |context| photos.prepare(&wanted, context))?.picture)
     }
 
     /// The kind of value that a request asks for, and the key under which its result is remembered and kept; `None` when its kind is
@@ -548,7 +633,9 @@ impl Engine {
             RequestKind::Voice(voice) => {
                 (Kind::Voice, voice_key(request, &self.with_sounds(voice), self.voice.as_ref()?))
             }
-            RequestKind::Image(_) => (Kind::Image, image_key(request, self.image.as_ref()?)),
+            RequestKind::Image(image) => {
+                (Kind::Image, image_key(request, &for_image(self.image.as_ref()?, image)))
+            }
             RequestKind::Photo(photo) => (Kind::Photo, photo_key(request, photo, self.photo.as_ref()?)),
         })
     }
@@ -848,6 +935,18 @@ fn voice_key(request: &Request, voice: &VoiceRequest, providers: &[Arc<dyn Voice
     let models: Vec<_> = providers.iter().map(asked).collect();
     let seed = providers.iter().any(|provider| provider.uses_seed()).then_some(request.seed);
     key(request, &RequestKind::Voice(voice.clone()), seed, &models)
+}
+
+/// Those of the providers that draw, or those that change pictures, as the request asks.
+fn for_image(providers: &[Arc<dyn ImageProvider>], image: &ImageRequest) -> Vec<Arc<dyn ImageProvider>> {
+    providers.iter().filter(|provider| provider.edits() == image.edit.is_some()).map(Arc::clone).collect()
+}
+
+/// Whether some of a PNG file is transparent.
+fn has_clear_part(png: &Blob) -> bool {
+    let picture = image::load_from_memory_with_format(png.bytes(), image::ImageFormat::Png);
+    picture
+        .is_ok_and(|picture| picture.color().has_alpha() && picture.to_rgba8().pixels().any(|p| p.0[3] == 0))
 }
 
 fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>]) -> Digest {

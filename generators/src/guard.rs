@@ -97,7 +97,9 @@ pub(crate) fn count_chars(text: &str) -> usize {
 
 /// A piece of `text` that shows that it was not filled in, if there is one.
 fn leftover(text: &str) -> Option<String> {
-    for mark in ["{{", "}}", "${", "<%", "%>", "[object Object]", "<|", "|>", "{0}", "{}", "__"] {
+    // The last two stand around data in what models are told.
+    for mark in ["{{", "}}", "${", "<%", "%>", "[object Object]", "<|", "|>", "{0}", "{}", "__", "⟦", "⟧"]
+    {
         if text.contains(mark) {
             return Some(mark.to_owned());
         }
@@ -147,6 +149,7 @@ mod tests {
             ("curly placeholder", "Hi {name}!"),
             ("printf", "Hi %s!"),
             ("blank to fill in", "Hi ____!"),
+            ("marks of data", "Hi ⟦Maria"),
             ("undefined", "Hi undefined!"),
             ("null", "Your plan: null"),
             ("NaN", "You saved NaN%"),

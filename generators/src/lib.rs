@@ -50,4 +50,4 @@ pub use models::Models;
 pub use photo::{Photos, Prepared};
 pub use provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
 pub use text::{Grammar, variants};
-pub use voice::{Coverage, EspeakNg, Flite, Hibari};
+pub use voice::{Coverage, EspeakNg, Flite, Hibari, Kokoro};

@@ -3,7 +3,9 @@
 //! What can be installed is written down in the [`catalog`]: each package with its exact version, its SHA-256 and
 //! the few files of it that are needed. [`Models`] is the folder where they are kept.
 
+mod archive;
 mod catalog;
+mod fetch;
 mod install;
 
 use std::env;
@@ -57,12 +59,13 @@ impl Models {
     pub(crate) fn files(&self, model: &'static Model) -> Vec<ModelFile> {
         let mut files = Vec::new();
         for model in std::iter::once(model).chain(model.needs()) {
-            let (Some(folder), Some(package)) = (self.folder(model), model.package()) else { continue };
-            for member in package.members {
-                let path = folder.join(member.to);
-                let about = matches!(member.to, "LICENSE" | "NOTICE" | "ThirdPartyNotices.txt");
+            let Some(folder) = self.folder(model) else { continue };
+            for (name, _) in model.files() {
+                let path = folder.join(name);
+                let about =
+                    ["LICENSE", "NOTICE", "ThirdPartyNotices"].iter().any(|about| name.starts_with(about));
                 if !about && path.is_file() {
-                    let name = format!("{}/{}/{}", model.name, model.version, member.to);
+                    let name = format!("{}/{}/{name}", model.name, model.version);
                     files.push(ModelFile { name, path });
                 }
             }
@@ -76,10 +79,11 @@ impl Models {
     }
 
     fn has_files(&self, model: &Model) -> bool {
-        let (Some(folder), Some(package)) = (self.folder(model), model.package()) else { return false };
-        package.members.iter().all(|member| {
-            std::fs::metadata(folder.join(member.to))
-                .is_ok_and(|found| found.is_file() && found.len() == member.bytes)
-        })
+        let (Some(folder), files) = (self.folder(model), model.files()) else { return false };
+        !files.is_empty()
+            && files.iter().all(|(name, bytes)| {
+                std::fs::metadata(folder.join(name))
+                    .is_ok_and(|found| found.is_file() && found.len() == *bytes)
+            })
     }
 }

@@ -203,6 +203,10 @@ pub trait ImageProvider: Send + Sync {
     fn name(&self) -> &str;
     /// The model and its version; part of the cache key.
     fn model(&self) -> String;
+    /// Whether it changes pictures ([`ImageRequest::edit`]); then it draws none. Default: it draws.
+    fn edits(&self) -> bool {
+        false
+    }
     /// A PNG file of exactly the size that was asked for.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Providers that are reached over HTTP, hosted or on this machine.
 //!
-//! They speak the three calls that OpenAI's API made common (chat completions, `/audio/speech`, `/images/generations`), and one
+//! They speak the three calls that OpenAI's API made common (chat completions, `/audio/speech`, `/images/generations` and `/images/edits`), and one
 //! that streams speech with the time of each character. What
 //! comes back is bounded in size and time and checked for its type before anything looks into it; what a provider says about
 //! itself in an error is not repeated, since it may quote what it was asked.
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use vignette_templates::generate::VoiceRequest;
 
 pub(crate) use chat::{Chat, ChatOptions, TokenPrice};
-pub(crate) use client::{Client, ClientOptions, check_url};
+pub(crate) use client::{Client, ClientOptions, check_url, is_loopback, tls};
 pub(crate) use image::{Pictures, PicturesOptions};
 pub(crate) use prompt::{injection, preview};
 pub(crate) use speech::{Speech, SpeechOptions};

@@ -8,6 +8,7 @@ mod english;
 mod espeak;
 mod flite;
 mod hibari;
+mod kokoro;
 mod names;
 mod outside;
 mod process;
@@ -17,6 +18,7 @@ mod wav;
 pub use espeak::EspeakNg;
 pub use flite::Flite;
 pub use hibari::{Coverage, Hibari};
+pub use kokoro::Kokoro;
 pub(crate) use outside::{Aligned, from_outside};
 pub(crate) use splice::splice;
 
@@ -147,6 +149,22 @@ fn finish_with(
     })
 }
 
+/// Letters and digits of what is to be said.
+fn letters(request: &VoiceRequest) -> f64 {
+    request.say.chars().filter(|c| c.is_alphanumeric()).count() as f64
+}
+
+/// How many seconds the words may take at the natural speed: the slowest text to read is digits ("1,000,000"), at up to a second
+/// each.
+fn longest_natural(letters: f64) -> f64 {
+    3.0 + letters * 1.2
+}
+
+/// How many seconds speech may last to be plausible for its words.
+pub(crate) fn longest_seconds(request: &VoiceRequest) -> f64 {
+    longest_natural(letters(request)) / request.speed
+}
+
 /// Nothing when the speech is plausible for its words.
 ///
 /// # Errors
@@ -159,10 +177,9 @@ pub(crate) fn check_speech(voice: &Voice, request: &VoiceRequest) -> Result<(), 
     if loudness < 0.003 {
         return Err(format!("it is all but silent (RMS {loudness:.4})"));
     }
-    let letters = request.say.chars().filter(|c| c.is_alphanumeric()).count() as f64;
-    // The slowest text to read is digits ("1,000,000"), at up to a second each; the fastest voices read
-    // 30 letters a second. Far outside of that, something else was said, or nothing.
-    let (shortest, longest) = (letters / 60.0, 3.0 + letters * 1.2);
+    let letters = letters(request);
+    // The fastest voices read 30 letters a second. Far outside of that, something else was said, or nothing.
+    let (shortest, longest) = (letters / 60.0, longest_natural(letters));
     let natural = seconds * request.speed;
     if !(shortest..=longest).contains(&natural) {
         return Err(format!("it lasts {seconds:.1} s, which is implausible for {letters} letters"));

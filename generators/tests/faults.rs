@@ -8,7 +8,8 @@ use serde_json::json as value;
 use support::{Asked, Reply, Server, completion, json, lines, status};
 use vignette_generators::{Engine, Settings};
 use vignette_templates::generate::{
-    Generated, GeneratedValue, ImageRequest, Piece, Request, RequestKind, TextRequest, Viewer, VoiceRequest,
+    Edit, Generated, GeneratedValue, ImageRequest, Piece, Request, RequestKind, TextRequest, Viewer,
+    VoiceRequest,
 };
 
 const FALLBACK: &str = "Good to see you";
@@ -255,6 +256,32 @@ fn what_is_asked_and_what_comes_back() {
 }
 
 #[test]
+fn a_small_model_is_shown_examples_and_repeats_none() {
+    let server = Server::start(|_| lines(&["Welcome to the choir, Nadia!", "So good to see you, Maria."]));
+    let engine = engine(&server.url(), "openai-chat", "small = true\ncandidates = 2");
+    let made = engine.generate_one(&text("Maria")).unwrap();
+    assert_eq!(words(&made), "So good to see you, Maria.");
+    let body = server.asked()[0].json();
+    let roles: Vec<&str> = body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user"]);
+    let line = &body["response_format"]["json_schema"]["schema"]["properties"]["lines"]["items"];
+    assert_eq!(line["maxLength"], 80);
+    // An example's line is not hers, even if she is called so.
+    let why = engine.generate_one(&text("Nadia")).unwrap().provenance.fallback.unwrap();
+    assert!(why.contains("lacks a fact") && !why.contains("Nadia"), "{why}");
+    let mut request = text("Nadia");
+    if let RequestKind::Text(text) = &mut request.kind {
+        text.prompt = "Greet Nadia, who joined the choir".into();
+    }
+    assert_eq!(words(&engine.generate_one(&request).unwrap()), "Welcome to the choir, Nadia!");
+}
+
+#[test]
 fn trouble_that_passes_is_retried_as_the_server_asks() {
     for (name, first, wait) in [
         ("busy", status(429, &[("retry-after", "1")]), 1000),
@@ -405,8 +432,32 @@ fn streamed_speech_is_checked() {
             "nothing at first",
             "retries = 1\ndeadline = \"20s\"\nfirst_chunk = \"200ms\"",
             stream(vec![(60_000, first.clone())], true),
-            Err("it sent nothing within 200 ms (tried 2 times)"),
+            Err("it sent nothing of use within 200 ms (tried 2 times)"),
             2,
+        ),
+        (
+            "signs of life without sound",
+            "retries = 1\ndeadline = \"20s\"\nfirst_chunk = \"200ms\"",
+            stream(vec![(0, b": wait\n{}\n".to_vec()), (60_000, first.clone())], true),
+            Err("it sent nothing of use within 200 ms (tried 2 times)"),
+            2,
+        ),
+        (
+            "wrong at once, and slow to end",
+            quick,
+            stream(vec![(0, b"<html>\n".to_vec()), (60_000, first.clone())], true),
+            Err("not the JSON of a chunk"),
+            1,
+        ),
+        (
+            "it never ends",
+            quick,
+            stream(
+                (0..100).map(|_| (0, chunk(5.0, "Hello ", 0.0))).chain([(60_000, first.clone())]).collect(),
+                true,
+            ),
+            Err("which is implausible for its words"),
+            1,
         ),
         (
             "it stalls",
@@ -560,6 +611,202 @@ fn pictures_are_checked_and_fitted() {
             (result, _) => panic!("{name}: {result:?}"),
         }
     }
+}
+
+/// A PNG file of these pixels.
+fn png(picture: &image::RgbaImage) -> Vec<u8> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+/// A photo of 200 x 100 pixels, red on the left and blue on the right, with a note that is no part of the picture.
+fn photo() -> Vec<u8> {
+    let picture = image::RgbaImage::from_fn(200, 100, |x, _| {
+        image::Rgba([255 * u8::from(x < 100), 0, 255 * u8::from(x >= 100), 255])
+    });
+    let mut png = png(&picture);
+    // A chunk of text before the end (PNG, third edition, 11.3.3.1).
+    let note = b"tEXtComment\0taken in Hauptstrasse 5";
+    let mut crc = flate2::Crc::new();
+    crc.update(note);
+    let chunk = [&(note.len() as u32 - 4).to_be_bytes()[..], note, &crc.sum().to_be_bytes()].concat();
+    let end = png.len() - 12;
+    png.splice(end..end, chunk);
+    png
+}
+
+/// Asks for the photo with a hat, 64 x 64.
+fn edited(mask: Option<Vec<u8>>, or_unchanged: bool) -> Request {
+    let blob = vignette_templates::blob::Blob::new;
+    let edit = Edit { picture: blob(photo()).into(), mask: mask.map(|mask| blob(mask).into()), or_unchanged };
+    let image = ImageRequest {
+        prompt: "Put a hat on Maria".into(),
+        pieces: vec![Piece::Written("Put a hat on ".into()), Piece::Value("Maria".into())],
+        width: 64,
+        height: 64,
+        edit: Some(edit),
+        ..ImageRequest::default()
+    };
+    asked(RequestKind::Image(image), "Maria")
+}
+
+fn pixels(generated: &Generated) -> image::RgbaImage {
+    let GeneratedValue::Image(picture) = &generated.value else { panic!("no picture") };
+    image::load_from_memory(picture.bytes()).unwrap().to_rgba8()
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// The fields of a form (RFC 7578) by their names.
+fn fields(asked: &Asked) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let kind = &asked.headers.iter().find(|(name, _)| name == "content-type").unwrap().1;
+    let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+    let (start, next) = (format!("--{boundary}\r\n"), format!("\r\n--{boundary}"));
+    let mut rest = asked.bytes.strip_prefix(start.as_bytes()).unwrap();
+    let mut fields = std::collections::BTreeMap::new();
+    loop {
+        let head = find(rest, b"\r\n\r\n").unwrap();
+        let name = String::from_utf8_lossy(&rest[..head]).split('"').nth(1).unwrap().to_owned();
+        let end = find(rest, next.as_bytes()).unwrap();
+        fields.insert(name, rest[head + 4..end].to_vec());
+        rest = &rest[end + next.len()..];
+        match rest.strip_prefix(b"\r\n") {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    assert_eq!(rest, b"--\r\n");
+    fields
+}
+
+#[test]
+fn a_picture_is_sent_to_be_changed() {
+    use base64::Engine as _;
+    let hat = png(&image::RgbaImage::from_pixel(128, 96, image::Rgba([0, 200, 0, 255])));
+    let hat = base64::engine::general_purpose::STANDARD.encode(hat);
+    let server = Server::start(move |_| json(value!({ "data": [{ "b64_json": hat }] })));
+    let settings =
+        "sizes = [\"1024x1024\"]\nprice = { image = 0.04 }\nextra = { quality = \"low\", n_steps = 4 }";
+    let engine = engine(&server.url(), "openai-image-edit", settings);
+    // Only the right half may be changed.
+    let mask =
+        png(&image::RgbaImage::from_fn(200, 100, |x, _| image::Rgba([0, 0, 0, 255 * u8::from(x < 100)])));
+    let generated = engine.generate_one(&edited(Some(mask.clone()), true)).unwrap();
+    let picture = pixels(&generated);
+    assert_eq!((picture.dimensions(), picture.get_pixel(5, 5).0), ((64, 64), [0, 200, 0, 255]));
+    let made = &generated.provenance;
+    assert!(made.synthetic && made.fallback.is_none() && made.provider == "house", "{made:?}");
+    assert_eq!(made.cost.micros, 40_000);
+
+    let asked = &server.asked()[0];
+    assert_eq!(asked.line, "POST /v1/images/edits HTTP/1.1");
+    let fields = fields(asked);
+    let text = |name: &str| String::from_utf8_lossy(&fields[name]).into_owned();
+    assert_eq!(text("prompt"), "Put a hat on Maria");
+    assert_eq!((text("model"), text("n"), text("size")), ("fake".into(), "1".into(), "1024x1024".into()));
+    assert_eq!(
+        (text("response_format"), text("quality"), text("n_steps")),
+        ("b64_json".into(), "low".into(), "4".into())
+    );
+    // The middle of the photo at the size that is shown, and nothing else of the file.
+    let sent = image::load_from_memory(&fields["image"]).unwrap().to_rgba8();
+    assert_eq!(sent.dimensions(), (64, 64));
+    assert_eq!((sent.get_pixel(4, 32).0, sent.get_pixel(60, 32).0), ([255, 0, 0, 255], [0, 0, 255, 255]));
+    assert_eq!(find(&asked.bytes, b"Hauptstrasse"), None);
+    let sent = image::load_from_memory(&fields["mask"]).unwrap().to_rgba8();
+    assert_eq!(
+        (sent.dimensions(), sent.get_pixel(4, 32).0[3], sent.get_pixel(60, 32).0[3]),
+        ((64, 64), 255, 0)
+    );
+
+    // The same is not paid for again; with another mask it is another picture.
+    engine.generate_one(&edited(Some(mask), true)).unwrap();
+    assert_eq!(server.asked().len(), 1);
+    engine.generate_one(&edited(None, true)).unwrap();
+    assert_eq!(server.asked().len(), 2);
+    // Who changes pictures draws none.
+    let drawn = ImageRequest { prompt: "waves".into(), width: 8, height: 8, ..ImageRequest::default() };
+    let error = engine.generate_one(&self::asked(RequestKind::Image(drawn), "Maria")).unwrap_err();
+    assert!(error.to_string().contains("no image provider"), "{error}");
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[test]
+fn a_picture_that_nobody_changed_is_shown_as_it_is() {
+    use base64::Engine as _;
+    let coded = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let mut huge = png(&image::RgbaImage::new(8, 8));
+    huge[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let drawn = |text: String| move || json(value!({ "data": [{ "b64_json": text }] }));
+    type Case = (&'static str, &'static str, Box<dyn Fn() -> Reply + Send + Sync>, &'static str);
+    let (quick, short) = ("deadline = \"20s\"\nretries = 1", "deadline = \"700ms\"\nretries = 1");
+    let cases: Vec<Case> = vec![
+        ("slow", short, Box::new(|| Reply::Silence), "no answer within 700 ms"),
+        ("busy", quick, Box::new(|| status(429, &[("retry-after", "60")])), "status 429"),
+        ("broken", quick, Box::new(|| status(500, &[])), "status 500 (some_code) (tried 2 times)"),
+        ("refused", quick, Box::new(|| status(400, &[])), "status 400 (some_code)"),
+        ("half a body", quick, Box::new(|| Reply::Half(vec![b' '; 100])), "ends in the middle"),
+        ("wrong type", quick, Box::new(|| audio("text/html", b"<html>".to_vec())), "of type \"text/html\""),
+        ("60 MB", quick, Box::new(|| Reply::Endless("application/json", 60 << 20)), "longer than"),
+        ("other JSON", quick, Box::new(|| json(value!({ "picture": 1 }))), "not the JSON of drawn pictures"),
+        ("no picture", quick, Box::new(drawn(coded(b"hello there"))), "neither PNG"),
+        ("a bomb", quick, Box::new(drawn(coded(&huge))), "broken, or far too large"),
+    ];
+    for (name, settings, reply, reason) in cases {
+        let server = Server::start(move |_| reply());
+        let engine = engine(&server.url(), "openai-image-edit", settings);
+        let started = Instant::now();
+        let generated =
+            engine.generate_one(&edited(None, true)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let picture = pixels(&generated);
+        assert_eq!(
+            (picture.dimensions(), picture.get_pixel(4, 32).0),
+            ((64, 64), [255, 0, 0, 255]),
+            "{name}"
+        );
+        let made = generated.provenance;
+        let why = made.fallback.unwrap_or_default();
+        assert!(why.contains(reason) && !why.contains("Maria") && !why.contains("secret"), "{name}: {why}");
+        assert!(made.provider == "fallback" && !made.synthetic, "{name}");
+        assert!(started.elapsed() < Duration::from_secs(30), "{name}: {:?}", started.elapsed());
+        // Where the template has a picture to show instead, that is its own to take.
+        let error = engine.generate_one(&edited(None, false)).unwrap_err();
+        assert!(!error.is_invalid(), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_photo_is_sent_nowhere_unasked() {
+    let server = Server::start(|_| json(value!({ "data": [] })));
+    let mut request = edited(None, true);
+    request.viewer.may_be_sent = false;
+    let engine = engine(&server.url(), "openai-image-edit", "");
+    let why = engine.generate_one(&request).unwrap().provenance.fallback.unwrap();
+    assert!(why.contains("personal data (/first_name)") && why.contains("send_personal"), "{why}");
+    let told = engine.explain(&request);
+    assert!(
+        told[0].withheld.is_some() && told[0].words.starts_with("the picture itself, 64 x 64 pixels, and: "),
+        "{told:?}"
+    );
+    // Nobody is set up for it: the offline provider draws, and changes nothing.
+    let offline = Engine::offline();
+    let made = offline.generate_one(&request).unwrap().provenance;
+    let why = made.fallback.unwrap();
+    assert!(why.contains("set up a provider of the kind openai-image-edit"), "{why}");
+    assert!(offline.explain(&request).is_empty());
+    // What is no picture, or no mask, is the request's own fault.
+    let opaque = png(&image::RgbaImage::from_pixel(64, 64, image::Rgba([0, 0, 0, 255])));
+    request.viewer.may_be_sent = true;
+    for (mask, expected) in
+        [(opaque, "the mask is clear nowhere"), (b"GIF89a".to_vec(), "a PNG, JPEG or WebP file")]
+    {
+        let error = engine.generate_one(&edited(Some(mask), true)).unwrap_err();
+        assert!(error.is_invalid() && error.to_string().contains(expected), "{error}");
+    }
+    assert!(server.asked().is_empty());
 }
 
 /// Rows of an audience in which names recur as they do in life.

@@ -6,14 +6,17 @@
 //!
 //! Files are read into frames that the compositor paints on, rather than mapped: a mapped frame would have to be copied
 //! just the same, and would count as this process's memory.
+//!
+//! Who needs a plate that another thread is just making follows it frame by frame, instead of decoding the same background beside it. What was
+//! read once and found whole is not hashed again while its file stays the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use vignette_templates::blob::Digest;
@@ -33,9 +36,37 @@ struct Shared {
     /// Bytes in the folder, as far as this process knows.
     bytes: AtomicU64,
     /// Plates that this process is making.
-    making: Mutex<BTreeSet<Digest>>,
+    making: Mutex<BTreeMap<Digest, Arc<Making>>>,
+    /// Frames that were read and found whole, by plate.
+    whole: Mutex<HashMap<Digest, Whole>>,
     warning: Mutex<Option<String>>,
 }
+
+/// A plate while it is made.
+struct Making {
+    file: File,
+    frames: u32,
+    size: [u32; 2],
+    state: Mutex<MakingState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct MakingState {
+    /// Frames that are in the file.
+    done: u32,
+    /// No more will come.
+    ended: bool,
+}
+
+/// Which frames of a plate's file were found whole, and which file that was.
+struct Whole {
+    file: FileState,
+    frames: Vec<bool>,
+}
+
+/// Tells whether a file is still what it was: device, inode, length, time of change.
+type FileState = (u64, u64, u64, SystemTime);
 
 const MAGIC: &[u8; 8] = b"VPLATE1\n";
 /// Magic, width, height and number of frames; then a checksum for each frame.
@@ -46,6 +77,12 @@ const SUM: usize = 16;
 const PAGE: u64 = 4096;
 /// A plate that was used less long ago than this is not marked as used again.
 const STEADY: Duration = Duration::from_secs(60);
+/// A file that was changed less long ago may be changed again within the same tick of its clock, so what was found of it does not count.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Plates of which is known what was found whole, at most.
+const MOST_WHOLE: usize = 4096;
+/// How long the next frame of a plate that somebody else is making is waited for; after that it is made here.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 impl Plates {
     /// Plates in `folder`, which is made if need be, taking at most `max_bytes` together.
@@ -60,6 +97,7 @@ impl Plates {
             max_bytes,
             bytes: AtomicU64::new(0),
             making: Mutex::default(),
+            whole: Mutex::default(),
             warning: Mutex::default(),
         };
         let mut bytes = 0;
@@ -96,60 +134,69 @@ impl Plates {
         self.shared.as_ref().map_or(0, |shared| shared.shrink(keep_bytes))
     }
 
-    /// The plate `key` of that many frames and that width and height, if it is there.
+    /// The plate `key` of that many frames and that width and height, if it is there or another thread is making it.
     pub(crate) fn read(&self, key: &Digest, frames: u32, [width, height]: [u32; 2]) -> Option<PlateReader> {
         let shared = self.shared.clone()?;
         let path = shared.path(key);
-        let file = File::open(&path).ok()?;
+        let Ok(file) = File::open(&path) else {
+            let making = lock(&shared.making).get(key).cloned()?;
+            let same = (making.frames, making.size) == (frames, [width, height]);
+            return same.then(|| PlateReader {
+                shared,
+                key: *key,
+                path,
+                source: Source::Made(making),
+                width,
+                height,
+                frames,
+            });
+        };
         let mut head = vec![0; HEAD + frames as usize * SUM];
         let frame_bytes = bytes_of(width, height);
         let whole = start_of(frames) + u64::from(frames) * frame_bytes;
-        let fits = file.metadata().is_ok_and(|meta| meta.len() == whole)
+        let state = file.metadata().ok().and_then(|meta| state_of(&meta));
+        let fits = state.is_some_and(|(_, _, length, _)| length == whole)
             && file.read_exact_at(&mut head, 0).is_ok()
             && head[..HEAD] == header(frames, width, height);
         if !fits {
             shared.damaged(&path);
             return None;
         }
-        let old = file
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > STEADY));
-        if old {
-            // Only the order in which plates go depends on it.
+        let age = |at| SystemTime::now().duration_since(at).unwrap_or_default();
+        let mut state = state.filter(|(.., changed)| age(*changed) > SETTLED);
+        if let Some((.., changed)) = &mut state
+            && age(*changed) > STEADY
+        {
+            let known = lock(&shared.whole).remove(key).filter(|whole| state == Some(whole.file));
+            // Only the order in which plates go depends on it. What was found whole stays so under the new time.
             let _ = file.set_modified(SystemTime::now());
+            state = file.metadata().ok().and_then(|meta| state_of(&meta));
+            if let (Some(known), Some(file)) = (known, state) {
+                shared.remember(key, Whole { file, ..known });
+            }
         }
-        Some(PlateReader { shared, path, file, sums: head.split_off(HEAD), width, height, frames })
+        let source = Source::Kept { file, state, sums: head.split_off(HEAD) };
+        Some(PlateReader { shared, key: *key, path, source, width, height, frames })
     }
 
     /// Begins the plate `key`; `None` when it would not fit, or is being made.
     pub(crate) fn write(&self, key: &Digest, frames: u32, [width, height]: [u32; 2]) -> Option<PlateWriter> {
         let shared = self.shared.clone()?;
         let bytes = start_of(frames) + u64::from(frames) * bytes_of(width, height);
-        if bytes > shared.max_bytes / 4 || !lock(&shared.making).insert(*key) {
+        let mut all = lock(&shared.making);
+        if bytes > shared.max_bytes / 4 || all.contains_key(key) {
             return None;
         }
         let path = shared.folder.join(format!("{key}.{}.part", std::process::id()));
-        let writer = |file| PlateWriter {
-            file,
-            sums: Vec::with_capacity(frames as usize * SUM),
-            done: 0,
-            failed: false,
-            key: *key,
-            frames,
-            width,
-            height,
-            path: path.clone(),
-            shared: shared.clone(),
-        };
-        match File::create(&path) {
-            Ok(file) => Some(writer(file)),
-            Err(error) => {
-                lock(&shared.making).remove(key);
-                shared.warn(&error);
-                None
-            }
-        }
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(|error| shared.warn(&error)).ok()?;
+        let making =
+            Making { file, frames, size: [width, height], state: Mutex::default(), changed: Condvar::new() };
+        let making = Arc::new(making);
+        all.insert(*key, making.clone());
+        drop(all);
+        let sums = Vec::with_capacity(frames as usize * SUM);
+        Some(PlateWriter { shared, key: *key, path, making, sums, failed: false })
     }
 }
 
@@ -174,6 +221,15 @@ impl Shared {
             }
         }
         Ok(files)
+    }
+
+    /// Notes what was found whole of a plate.
+    fn remember(&self, key: &Digest, found: Whole) {
+        let mut whole = lock(&self.whole);
+        if whole.len() >= MOST_WHOLE && !whole.contains_key(key) {
+            whole.clear();
+        }
+        whole.insert(*key, found);
     }
 
     fn damaged(&self, path: &Path) {
@@ -222,97 +278,174 @@ impl Shared {
 /// Reads the frames of a plate.
 pub(crate) struct PlateReader {
     shared: Arc<Shared>,
+    key: Digest,
     path: PathBuf,
-    file: File,
-    sums: Vec<u8>,
+    source: Source,
     frames: u32,
     width: u32,
     height: u32,
 }
 
+/// Where a plate's frames come from.
+enum Source {
+    /// A whole plate: its file, what that was when it was opened if that can be told, and the frames' hashes.
+    Kept { file: File, state: Option<FileState>, sums: Vec<u8> },
+    /// One that another thread is making.
+    Made(Arc<Making>),
+}
+
 impl PlateReader {
-    /// Frame `index` of the plate; `None`, and the plate is removed, when it is damaged.
+    /// Frame `index` of the plate; `None` when it is damaged, and is removed, or when who makes it has stopped.
     pub(crate) fn frame(&self, index: u32) -> Option<I420Frame> {
+        let (file, sums) = match &self.source {
+            Source::Kept { file, sums, .. } => (file, Some(sums)),
+            Source::Made(making) => {
+                making.wait_for(index)?;
+                (&making.file, None)
+            }
+        };
         let mut frame = I420Frame::of_any(self.width, self.height);
         let mut at = start_of(self.frames) + u64::from(index) * bytes_of(self.width, self.height);
         for plane in [&mut frame.y, &mut frame.u, &mut frame.v] {
-            if self.file.read_exact_at(plane, at).is_err() {
-                self.shared.damaged(&self.path);
+            if file.read_exact_at(plane, at).is_err() {
+                if sums.is_some() {
+                    self.shared.damaged(&self.path);
+                }
                 return None;
             }
             at += plane.len() as u64;
         }
-        let known = self.sums.get(index as usize * SUM..)?.get(..SUM)?;
+        let Some(sums) = sums else { return Some(frame) };
+        if self.is_known_whole(index) {
+            return Some(frame);
+        }
+        let known = sums.get(index as usize * SUM..)?.get(..SUM)?;
         if sum(&frame) != *known {
             self.shared.damaged(&self.path);
             return None;
         }
+        self.found_whole(index);
         Some(frame)
+    }
+
+    /// Whether the frame was read before from the same file and found whole.
+    fn is_known_whole(&self, index: u32) -> bool {
+        let Source::Kept { state: Some(state), .. } = &self.source else { return false };
+        let whole = lock(&self.shared.whole);
+        whole.get(&self.key).is_some_and(|whole| {
+            whole.file == *state && whole.frames.get(index as usize).is_some_and(|whole| *whole)
+        })
+    }
+
+    fn found_whole(&self, index: u32) {
+        let Source::Kept { state: Some(state), .. } = &self.source else { return };
+        let mut whole = lock(&self.shared.whole);
+        if whole.get(&self.key).is_none_or(|known| known.file != *state) {
+            drop(whole);
+            self.shared
+                .remember(&self.key, Whole { file: *state, frames: vec![false; self.frames as usize] });
+            whole = lock(&self.shared.whole);
+        }
+        if let Some(frame) = whole.get_mut(&self.key).and_then(|whole| whole.frames.get_mut(index as usize)) {
+            *frame = true;
+        }
+    }
+}
+
+impl Making {
+    /// Waits until frame `index` is in the file; `None` when it will not be, or not soon.
+    fn wait_for(&self, index: u32) -> Option<()> {
+        let mut state = lock(&self.state);
+        while state.done <= index {
+            let before = state.done;
+            if state.ended {
+                return None;
+            }
+            let waited = self.changed.wait_timeout(state, PATIENCE);
+            let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            // Who makes it may itself wait for something; nobody is held up by that.
+            if timeout.timed_out() && next.done == before {
+                return None;
+            }
+            state = next;
+        }
+        Some(())
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut MakingState)) {
+        change(&mut lock(&self.state));
+        self.changed.notify_all();
     }
 }
 
 /// Writes the frames of a plate, in order. Dropped before [`PlateWriter::finish`], nothing is kept.
 pub(crate) struct PlateWriter {
     shared: Arc<Shared>,
-    path: PathBuf,
-    file: File,
-    sums: Vec<u8>,
-    done: u32,
-    failed: bool,
     key: Digest,
-    frames: u32,
-    width: u32,
-    height: u32,
+    path: PathBuf,
+    making: Arc<Making>,
+    sums: Vec<u8>,
+    failed: bool,
 }
 
 impl PlateWriter {
     /// Adds the next frame.
     pub(crate) fn push(&mut self, frame: &I420Frame) {
-        if self.failed || self.done >= self.frames {
+        let (done, [width, height]) = (self.done(), self.making.size);
+        if self.failed || done >= self.making.frames {
             return;
         }
-        let mut at = start_of(self.frames) + u64::from(self.done) * bytes_of(self.width, self.height);
+        let mut at = start_of(self.making.frames) + u64::from(done) * bytes_of(width, height);
         for plane in [&frame.y, &frame.u, &frame.v] {
-            if let Err(error) = self.file.write_all_at(plane, at) {
+            if let Err(error) = self.making.file.write_all_at(plane, at) {
                 self.failed = true;
                 self.shared.warn(&error);
+                self.making.tell(|state| state.ended = true);
                 return;
             }
             at += plane.len() as u64;
         }
+        self.making.tell(|state| state.done += 1);
         self.sums.extend(sum(frame));
-        self.done += 1;
     }
 
     /// Keeps the plate if it has all its frames.
     pub(crate) fn finish(mut self) {
-        if self.failed || self.done != self.frames {
+        let Making { file, frames, size: [width, height], .. } = &*self.making;
+        if self.failed || self.done() != *frames {
             return;
         }
-        let mut head = header(self.frames, self.width, self.height).to_vec();
+        let mut head = header(*frames, *width, *height).to_vec();
         head.append(&mut self.sums);
-        let kept = self
-            .file
-            .write_all_at(&head, 0)
-            .and_then(|()| fs::rename(&self.path, self.shared.path(&self.key)));
+        let kept =
+            file.write_all_at(&head, 0).and_then(|()| fs::rename(&self.path, self.shared.path(&self.key)));
         match kept {
             Ok(()) => {
-                let bytes =
-                    start_of(self.frames) + u64::from(self.frames) * bytes_of(self.width, self.height);
+                let bytes = start_of(*frames) + u64::from(*frames) * bytes_of(*width, *height);
                 self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.shared.evict();
             }
             Err(error) => self.shared.warn(&error),
         }
     }
+
+    fn done(&self) -> u32 {
+        lock(&self.making.state).done
+    }
 }
 
 impl Drop for PlateWriter {
     fn drop(&mut self) {
+        self.making.tell(|state| state.ended = true);
         // After a rename there is nothing left to remove.
         let _ = fs::remove_file(&self.path);
         lock(&self.shared.making).remove(&self.key);
     }
+}
+
+/// `None` where the system does not tell.
+fn state_of(meta: &fs::Metadata) -> Option<FileState> {
+    Some((meta.dev(), meta.ino(), meta.len(), meta.modified().ok()?))
 }
 
 fn header(frames: u32, width: u32, height: u32) -> [u8; HEAD] {
@@ -392,6 +525,73 @@ mod tests {
         }
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert!(plates.read(&key, 5, [70, 50]).is_none());
+    }
+
+    /// What was found whole is not hashed again; but a file that was changed is another, whoever changed it.
+    #[test]
+    fn what_was_found_whole_counts_for_the_same_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let plates = Plates::open(folder.path(), 1 << 20).unwrap();
+        let key = Digest::of(b"a plate");
+        make(&plates, &key, 3);
+        let path = folder.path().join(format!("{key}.plate"));
+        let aged = |seconds| {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        };
+        let known = |index| plates.read(&key, 3, [70, 50]).unwrap().is_known_whole(index);
+        let read = |index| plates.read(&key, 3, [70, 50]).and_then(|reader| reader.frame(index));
+        assert!(read(1).is_some());
+        assert!(!known(1), "a file that was just written may change unseen");
+        aged(30);
+        assert!(read(1).is_some());
+        assert!(known(1) && !known(0));
+        // A plate that was not used for long is marked as used, and is still known.
+        aged(30);
+        assert!(!known(1), "another time of change is another file");
+        assert!(read(1).is_some());
+        let old = SystemTime::now() - Duration::from_secs(600);
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        let mut whole = plates.shared.as_ref().unwrap().whole.lock().unwrap();
+        whole.get_mut(&key).unwrap().file.3 = old;
+        drop(whole);
+        assert!(known(1));
+        // The same length, another content.
+        let mut bad = fs::read(&path).unwrap();
+        let at = start_of(3) as usize + bytes_of(70, 50) as usize + 7;
+        bad[at] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        assert!(read(1).is_none(), "a change was not seen");
+    }
+
+    #[test]
+    fn a_plate_is_followed_while_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let plates = Plates::open(folder.path(), 1 << 20).unwrap();
+        let key = Digest::of(b"a plate");
+        let mut writer = plates.write(&key, 3, [70, 50]).unwrap();
+        assert!(plates.read(&key, 4, [70, 50]).is_none(), "another length is another plate");
+        let reader = plates.read(&key, 3, [70, 50]).unwrap();
+        std::thread::scope(|scope| {
+            let followed = scope.spawn(|| (0..3).map(|index| reader.frame(index)).collect::<Vec<_>>());
+            (0..3).for_each(|index| writer.push(&picture(index)));
+            assert_eq!(
+                followed.join().unwrap(),
+                (0..3).map(|index| Some(picture(index))).collect::<Vec<_>>()
+            );
+        });
+        writer.finish();
+        assert_eq!(reader.frame(2), Some(picture(2)), "its file stays open");
+        // Given up in the middle, and held up for too long.
+        let other = Digest::of(b"another");
+        let mut writer = plates.write(&other, 3, [70, 50]).unwrap();
+        let reader = plates.read(&other, 3, [70, 50]).unwrap();
+        writer.push(&picture(0));
+        assert_eq!(reader.frame(0), Some(picture(0)));
+        assert_eq!(reader.frame(1), None, "nobody is held up");
+        drop(writer);
+        assert_eq!(reader.frame(1), None);
+        assert!(plates.take_warning().is_none(), "that is no damage");
     }
 
     #[test]

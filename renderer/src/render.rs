@@ -541,15 +541,15 @@ impl<'a> Work<'a> {
     ) -> Result<Vec<EncodedSegment>, RenderError> {
         let state = &self.items[item];
         let first = !state.made.swap(true, Ordering::AcqRel);
+        let segment = self.segment(plans.first().copied().unwrap_or(0), item);
         let mut encoders = Vec::with_capacity(plans.len());
         for plan in plans {
             let profile = self.plans[*plan].profile;
             let size = [profile.width, profile.height];
             let scaler = (size != self.canvas).then(|| Scaler::new(self.canvas, size)).transpose();
             let scaler = scaler.map_err(|error| RenderError::Check(error.to_string()))?;
-            encoders.push((SegmentEncoder::start(profile)?, scaler));
+            encoders.push((SegmentEncoder::start(profile, segment.range.len())?, scaler));
         }
-        let segment = self.segment(plans.first().copied().unwrap_or(0), item);
         composer.begin(&self.stores.plates, &segment.plates);
         for frame in segment.range.start..segment.range.end {
             if self.stopped() {

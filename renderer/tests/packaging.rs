@@ -101,7 +101,7 @@ fn noise(seed: u32, length: usize) -> impl Iterator<Item = f32> {
 /// Encodes a plan's segments from frames that `frame` draws.
 fn encode(plan: &Plan, mut frame: impl FnMut(u32, usize) -> I420Frame) -> Vec<Arc<EncodedSegment>> {
     let segments = plan.segments.iter().map(|segment| {
-        let mut encoder = SegmentEncoder::start(plan.profile).unwrap();
+        let mut encoder = SegmentEncoder::start(plan.profile, segment.range.len()).unwrap();
         for number in segment.range.start..segment.range.end {
             encoder.push(&frame(segment.first_frame - segment.range.start + number, segment.scene)).unwrap();
         }
@@ -386,6 +386,23 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
+}
+
+#[test]
+fn two_languages_share_a_folder_and_a_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = &*MADE;
+    let rungs = [HlsRung { name: "v90", plan: &made.rendered.plan, segments: &made.rendered.segments }];
+    let mut media = Vec::new();
+    for locale in ["en", "de", "ar"] {
+        let movie = HlsMovie { rungs: &rungs, audio: made.rendered.sound.aac(), captions: &[], locale };
+        write_hls(folder.path(), &movie).unwrap_or_else(|error| panic!("{locale}: {error}"));
+        let master = fs::read_to_string(folder.path().join("master.m3u8")).unwrap();
+        assert!(master.contains(&format!("LANGUAGE=\"{locale}\"")), "{master}");
+        media.push(fs::read_dir(folder.path().join("s")).unwrap().count());
+    }
+    // What sounds alike is stored once.
+    assert_eq!(media, [media[0]; 3]);
 }
 
 #[test]

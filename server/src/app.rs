@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use vignette_templates::blob::Digest;
 
 use crate::catalog::{Catalog, Version};
+use crate::clock;
 use crate::config::Config;
 use crate::erase::Ledger;
 use crate::jobs::Jobs;
@@ -18,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::output::{self, Making};
 use crate::problem::Problem;
 use crate::records::Records;
+use crate::remote::Fetcher;
 use crate::secrets::Secrets;
 use crate::shelf::{Shelf, Warm};
 use crate::sitting::Studio;
@@ -51,6 +53,10 @@ pub struct App {
     pub making: Making,
     /// Render jobs.
     pub jobs: Jobs,
+    /// Fetches audiences from hosts that are allowed, if any is.
+    pub fetcher: Option<Fetcher>,
+    /// When it was opened, in seconds since 1970.
+    pub opened: i64,
     /// Requests per key.
     pub limiter: Limiter,
     /// Whether callers need no key: nobody made one, and only this machine can call.
@@ -127,6 +133,8 @@ impl App {
             jobs: Jobs::default(),
             limiter: Limiter::new(config.limits.requests_per_second),
             open: !has_keys,
+            fetcher: Fetcher::new(&config),
+            opened: clock::now(),
             fills: Semaphore::new(config.cores() * FILLS_PER_CORE),
             stopping: AtomicBool::new(false),
             ending: Notify::new(),

@@ -9,7 +9,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
@@ -112,6 +112,29 @@ fn digest(key: &str) -> [u8; 32] {
 pub async fn caller(app: &Arc<App>, request: &HttpRequest, scope: Scope) -> Result<Caller, Problem> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    by_key(app, request, scope, key).await
+}
+
+/// The same for a person's browser, which asks for a name and a password (RFC 7617): the password is the key.
+///
+/// # Errors
+/// As [`caller`].
+pub async fn visitor(app: &Arc<App>, request: &HttpRequest, scope: Scope) -> Result<Caller, Problem> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(basic) = given.and_then(|value| value.strip_prefix("Basic ")) else {
+        return caller(app, request, scope).await;
+    };
+    let plain = STANDARD.decode(basic.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let key = plain.as_deref().and_then(|plain| plain.split_once(':')).map(|(_, key)| key);
+    by_key(app, request, scope, Some(key.unwrap_or_default())).await
+}
+
+async fn by_key(
+    app: &Arc<App>,
+    request: &HttpRequest,
+    scope: Scope,
+    key: Option<&str>,
+) -> Result<Caller, Problem> {
     let (id, tenant, quota) = match key {
         None if app.open => (LOCAL.to_owned(), LOCAL.to_owned(), Quota::default()),
         None => return Err(unknown()),

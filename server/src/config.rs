@@ -96,6 +96,12 @@ pub struct Limits {
     pub asset_pixels: u64,
     /// Seconds that fetching a file may take, redirects included. Default: 8.
     pub asset_seconds: u64,
+    /// Seconds without progress after which a decoder or an encoder counts as hanging. Default: 60.
+    pub stall_seconds: u64,
+    /// Seconds of a core that reading one file of a stranger may take, in a process of its own. Default: 30.
+    pub reader_seconds: u64,
+    /// Bytes of addresses that such a process may take. Default: 4 GiB.
+    pub reader_bytes: u64,
     /// Days that finished files of jobs, and the records of them, are kept. Default: 7.
     pub keep_days: u32,
     /// Days that links open and what was made is kept, where a template has no retention time of its own. Default: 730.
@@ -146,6 +152,9 @@ impl Default for Limits {
             asset_bytes: 20 << 20,
             asset_pixels: 50_000_000,
             asset_seconds: 8,
+            stall_seconds: 60,
+            reader_seconds: 30,
+            reader_bytes: 4 << 30,
             keep_days: 7,
             retention_days: 730,
         }
@@ -227,6 +236,9 @@ impl Config {
             ("unpacked_bytes", limits.unpacked_bytes, 1024, 1 << 36),
             ("queue", limits.queue, 1, 100_000_000),
             ("jobs", limits.jobs as u64, 1, 1024),
+            ("stall_seconds", limits.stall_seconds, 1, 3600),
+            ("reader_seconds", limits.reader_seconds, 1, 3600),
+            ("reader_bytes", limits.reader_bytes, 1 << 30, 1 << 40),
             ("video_seconds", limits.video_seconds, 1, 36_000),
             ("requests_per_second", u64::from(limits.requests_per_second), 1, 1_000_000),
             ("header_seconds", limits.header_seconds, 1, 600),

@@ -120,7 +120,7 @@ fn keys_links_and_versions_are_kept() {
     on_both(|open| {
         let records = open();
         assert!(!records.has_keys().unwrap());
-        let quota = Quota { renders: Some(3), seconds: None };
+        let quota = Quota { renders: Some(3), seconds: None, links: None };
         records.add_key("k1", "acme", &[7; 32], "render", quota).unwrap();
         assert!(records.add_key("k1", "acme", &[8; 32], "render", quota).is_err(), "an id is one key's");
         assert!(records.has_keys().unwrap());
@@ -353,7 +353,7 @@ fn links_that_come_together_are_all_kept() {
 #[test]
 fn a_day_s_quota_is_not_passed_by_many_at_once() {
     on_postgres(|open| {
-        let quota = Quota { renders: Some(25), seconds: None };
+        let quota = Quota { renders: Some(25), seconds: None, links: None };
         let processes: Vec<Records> = (0..4).map(|_| open()).collect();
         let within: usize = thread::scope(|scope| {
             let take = |records: &Records| {

@@ -10,6 +10,7 @@
 //! [`run`] is the service. What it needs of the engine is a [`Workshop`](workshop::Workshop), which the program hands in.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod app;
 pub mod auth;
 mod batches;
@@ -47,6 +48,7 @@ mod secrets;
 mod shelf;
 mod signed;
 mod sitting;
+mod status;
 mod stills;
 mod templates;
 mod uses;

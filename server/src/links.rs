@@ -18,7 +18,7 @@ use crate::records::KeptLink;
 use crate::secrets::{Purpose, random};
 use crate::uses::{Record, ViewerId};
 use crate::viewing::Viewing;
-use crate::{body, erase, log, uses};
+use crate::{body, erase, log, quota, uses};
 
 /// `POST /v1/links`.
 #[derive(Deserialize)]
@@ -114,7 +114,12 @@ pub async fn create(
         viewer,
         lasts: new.expires_in,
     };
-    let (token, expires) = link.make(app, &viewing).await?;
+    quota::take_link(app, &request, &caller).await?;
+    let made = link.make(app, &viewing).await;
+    if made.is_err() {
+        quota::give_back_link(app, &caller).await;
+    }
+    let (token, expires) = made?;
     let url = format!("{}/w/{token}/", app.base(&request));
     log::event("link", json!({ "frames": viewing.video.frames(), "kept": token.starts_with(KEPT) }));
     let embed = format!(

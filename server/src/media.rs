@@ -112,10 +112,19 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             Ok(web::block(move || picture_header(&app, &profile)).await??)
         }
         Place::Picture(size, number) => {
-            let class = if number == 0 { Class::Start } else { Class::Wanted };
-            let ticket = app.studio.want(&viewing, Piece::Picture(size, number), class)?;
+            let ticket = match number {
+                0 => {
+                    let (studio, viewing) = (app.studio.clone(), viewing.clone());
+                    web::block(move || studio.admit(&viewing, size)).await??
+                }
+                _ => {
+                    let class = Class::Wanted(viewing.due(size, number));
+                    app.studio.want(&viewing, Piece::Picture(size, number), class)?
+                }
+            };
             look_ahead(app, &viewing, size, number);
             let segment = in_time(ticket.picture()).await?;
+            viewing.delivered(size, number);
             let profile = profile(&viewing, size)?;
             let first = name.first.unwrap_or(0);
             let bytes = packed(video_segment(&segment, &profile, first))?;
@@ -126,14 +135,14 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             Ok(bytes)
         }
         Place::SoundHeader => {
-            let ticket = app.studio.want(&viewing, Piece::Sound, Class::Start)?;
+            let ticket = app.studio.want(&viewing, Piece::Sound, Class::now())?;
             let track = in_time(ticket.sound()).await?;
-            let header = Bytes::from(init_audio(&track, &viewing.video.locale));
+            let header = Bytes::from(init_audio(&track));
             remember(app, header_key(text), header.to_vec());
             Ok(header)
         }
         Place::Sound(start, end) => {
-            let ticket = app.studio.want(&viewing, Piece::Sound, Class::Start)?;
+            let ticket = app.studio.want(&viewing, Piece::Sound, Class::now())?;
             let track = in_time(ticket.sound()).await?;
             // The last part takes what the encoder gave beyond what was planned.
             packed(audio_segment(&track, start..end.min(track.samples.len())))
@@ -255,11 +264,14 @@ pub fn picture_header(app: &App, profile: &VideoProfile) -> Result<Bytes, MakeEr
     }
 }
 
+/// Grey frames that a header is taken from.
+const HEADER_FRAMES: u32 = 2;
+
 fn configuration(profile: &VideoProfile) -> Result<Vec<u8>, MakeError> {
     let failed = |error: vignette_renderer::encode::EncodeError| MakeError::Machine(error.to_string());
-    let mut encoder = SegmentEncoder::start(*profile).map_err(failed)?;
+    let mut encoder = SegmentEncoder::start(*profile, HEADER_FRAMES).map_err(failed)?;
     let frame = I420Frame::new(profile.width, profile.height);
-    for _ in 0..2 {
+    for _ in 0..HEADER_FRAMES {
         encoder.push(&frame).map_err(failed)?;
     }
     Ok(encoder.finish().map_err(failed)?.config)

@@ -29,17 +29,30 @@ pub fn path(app: &App, viewing: &Viewing, kind: &str) -> Option<(PathBuf, String
 pub struct Pieces {
     app: Arc<App>,
     viewing: Arc<Viewing>,
-    class: Class,
+    /// `None` for pieces that go by the player's clock.
+    class: Option<Class>,
     size: usize,
     next: usize,
     wanted: VecDeque<Ticket>,
 }
 
 impl Pieces {
-    /// Wants the first pieces.
+    /// The pieces of a video that nobody watches while it is made.
     pub fn new(app: &Arc<App>, viewing: &Arc<Viewing>, class: Class) -> Pieces {
         let size = viewing.largest();
-        Pieces { app: app.clone(), viewing: viewing.clone(), class, size, next: 0, wanted: VecDeque::new() }
+        Pieces {
+            app: app.clone(),
+            viewing: viewing.clone(),
+            class: Some(class),
+            size,
+            next: 0,
+            wanted: VecDeque::new(),
+        }
+    }
+
+    /// The pieces of a video that is watched from now on.
+    pub fn watched(app: &Arc<App>, viewing: &Arc<Viewing>) -> Pieces {
+        Pieces { class: None, ..Pieces::new(app, viewing, Class::Job) }
     }
 
     /// The sound.
@@ -63,14 +76,24 @@ impl Pieces {
             self.next += 1;
         }
         match self.wanted.pop_front() {
-            Some(ticket) => ticket.picture().await.map(Some),
+            Some(ticket) => {
+                let segment = ticket.picture().await?;
+                if self.class.is_none() {
+                    self.viewing.delivered(self.size, self.next - self.wanted.len() - 1);
+                }
+                Ok(Some(segment))
+            }
             None => Ok(None),
         }
     }
 
     fn want(&self, piece: Piece) -> Result<Ticket, MakeError> {
+        let class = self.class.unwrap_or_else(|| match piece {
+            Piece::Picture(size, number) => Class::Wanted(self.viewing.due(size, number)),
+            Piece::Sound | Piece::Still(_) => Class::now(),
+        });
         // Being full passes; who asked comes again.
-        self.app.studio.want(&self.viewing, piece, self.class).map_err(|_| MakeError::Cancelled)
+        self.app.studio.want(&self.viewing, piece, class).map_err(|_| MakeError::Cancelled)
     }
 }
 
@@ -117,7 +140,7 @@ async fn send_all(
     viewing: &Arc<Viewing>,
     send: &mpsc::Sender<Result<Bytes, Problem>>,
 ) -> Result<(), MakeError> {
-    let mut pieces = Pieces::new(app, viewing, Class::Wanted);
+    let mut pieces = Pieces::watched(app, viewing);
     let first = tokio::select! {
         // The first segment is under way while the sound is made.
         both = async { tokio::try_join!(pieces.want(Piece::Sound)?.sound(), pieces.next()) } => both?,

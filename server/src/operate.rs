@@ -19,19 +19,42 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({ "status": "ok" }))
 }
 
+/// What the service stands on, as it is now.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks {
+    /// The database answers.
+    pub database: bool,
+    /// The store answers, or there is none.
+    pub store: bool,
+    /// The encoder is there.
+    pub encoder: bool,
+    /// The service takes work.
+    pub open: bool,
+}
+
+impl Checks {
+    /// Whether all is well.
+    pub fn is_ready(self) -> bool {
+        self.database && self.store && self.encoder && self.open
+    }
+}
+
+/// Looks at everything; may wait for a database or a store.
+pub fn checks(app: &App) -> Checks {
+    let store =
+        app.studio.stores().vault.store().is_none_or(|store| {
+            store.contains(&vignette_templates::blob::Digest::of(b"vignette ready")).is_ok()
+        });
+    let (encoder, database) = (encoder_is_well(), app.records.is_well());
+    Checks { database, store, encoder, open: !app.is_stopping() }
+}
+
 /// `GET /readyz`: encoder, store and database answer.
 pub async fn readyz(app: Data<Arc<App>>) -> Result<HttpResponse, Problem> {
     let state = app.get_ref().clone();
-    let checks = web::block(move || {
-        let vault = &state.studio.stores().vault;
-        let store = vault.store().is_none_or(|store| {
-            store.contains(&vignette_templates::blob::Digest::of(b"vignette ready")).is_ok()
-        });
-        let encoder = encoder_is_well();
-        (state.records.is_well(), store, encoder, !state.is_stopping())
-    });
-    let (database, store, encoder, open) = checks.await?;
-    let ready = database && store && encoder && open;
+    let checks = web::block(move || checks(&state)).await?;
+    let Checks { database, store, encoder, open } = checks;
+    let ready = checks.is_ready();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     if !ready {
         response.insert_header(("retry-after", 2));
@@ -49,14 +72,8 @@ fn encoder_is_well() -> bool {
     *KNOWN.get_or_init(|| {
         let Some(frame_rate) = FrameRate::new(25, 1) else { return false };
         let quality = VideoProfile::DEFAULT_QUALITY;
-        SegmentEncoder::start(VideoProfile {
-            width: 64,
-            height: 64,
-            frame_rate,
-            quality,
-            encoder: EncoderId::default(),
-        })
-        .is_ok()
+        let encoder = EncoderId::default();
+        SegmentEncoder::start(VideoProfile { width: 64, height: 64, frame_rate, quality, encoder }, 1).is_ok()
     })
 }
 

@@ -198,12 +198,7 @@ impl Breath<'_> {
     fn is_over(&self) -> bool {
         let over = || self.given_up.load(Ordering::Relaxed);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_some() && self.permits.waiting() == 0 {
-            return over();
-        }
-        drop(held.take());
-        *held = self.permits.acquire(self.class, &over);
-        held.is_none()
+        !self.permits.give_way(&mut held, &|| self.class, &over)
     }
 }
 

@@ -16,8 +16,8 @@ const PAGE: &str = include_str!("page/watch.html");
 const SCRIPT: &str = include_str!("page/watch.js");
 const STYLE: &str = include_str!("page/watch.css");
 
-/// What the page may load: its own files, media of this service, and the player's worker.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; connect-src 'self'; \
+/// What the page may load: its own files, media of this service, and the player's worker and empty track of captions.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: data:; connect-src 'self'; \
                       worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors *";
 
 /// The page of a link. It tells nothing of the viewer.
@@ -46,8 +46,14 @@ pub fn watch(app: &App, request: &HttpRequest, viewing: &Viewing, token: &str) -
         .body(page)
 }
 
-fn attribute(text: &str) -> String {
+/// A text as it may stand in a page.
+pub fn attribute(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// `GET /favicon.ico`, which browsers ask for by themselves: there is none.
+pub async fn icon() -> HttpResponse {
+    HttpResponse::NoContent().insert_header(("cache-control", "public, max-age=86400")).finish()
 }
 
 /// `GET /player/watch.js`.
@@ -77,7 +83,8 @@ pub async fn player(app: Data<Arc<App>>) -> Result<HttpResponse, Problem> {
     Ok(asset(bytes, "text/javascript; charset=utf-8"))
 }
 
-fn asset(bytes: bytes::Bytes, kind: &'static str) -> HttpResponse {
+/// A part of a page.
+pub fn asset(bytes: bytes::Bytes, kind: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(kind)
         .insert_header(("cache-control", "public, max-age=3600"))

@@ -1,71 +1,133 @@
 //! Who may use a core. There are as many permits as cores, and the most urgent of those who wait gets the next one.
+//!
+//! What somebody watches goes by the moment at which its player would stand still, the earliest first; and while something is made for which a
+//! player stands still already, nothing takes the other cores that can wait.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How urgent a piece of work is; earlier ones go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// What a player needs to begin: the first segment, stills.
-    Start,
-    /// What a player waits for.
-    Wanted,
-    /// What a player will ask for next.
-    Ahead,
+    /// Somebody waits for it, and would stand still from this moment on: now for the first segment of a video, and for a still.
+    Wanted(Instant),
+    /// What a player will ask for next, and show at this moment.
+    Ahead(Instant),
     /// Work that nobody watches.
     Job,
     /// One of many rows of a batch.
     Batch,
 }
 
+impl Class {
+    /// Somebody waits for it and sees nothing until it is there.
+    pub fn now() -> Class {
+        Class::Wanted(Instant::now())
+    }
+
+    /// Whether somebody stands still until it is done.
+    fn presses(self, now: Instant) -> bool {
+        matches!(self, Class::Wanted(due) if due <= now + PRESSING)
+    }
+
+    /// Whether it can wait until what presses is done.
+    fn can_wait(self, now: Instant) -> bool {
+        !matches!(self, Class::Wanted(due) if due <= now + SOON)
+    }
+}
+
+/// Work that is due so soon is not slowed down by other work.
+const PRESSING: Duration = Duration::from_millis(100);
+/// Work that is due later than this can wait for what presses, which takes a few tenths of a second.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Permits to use a core.
 pub struct Permits {
+    cores: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
     free: usize,
+    /// How many of those at work press.
+    pressing: usize,
     next: u64,
     /// Those who wait, most urgent first, and among equals in order of coming.
-    queue: BTreeMap<(Class, u64), ()>,
+    queue: BTreeSet<(Class, u64)>,
 }
 
 /// A permit; dropping it frees the core.
-pub struct Permit<'a>(&'a Permits);
+pub struct Permit<'a> {
+    permits: &'a Permits,
+    presses: bool,
+}
 
 impl Permits {
     /// `count` permits.
     pub fn new(count: usize) -> Self {
-        let state = State { free: count.max(1), next: 0, queue: BTreeMap::new() };
-        Permits { state: Mutex::new(state), changed: Condvar::new() }
+        let cores = count.max(1);
+        let state = State { free: cores, pressing: 0, next: 0, queue: BTreeSet::new() };
+        Permits { cores, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Waits for a permit; `None` once `cancelled` says so, which is asked every few milliseconds.
-    pub fn acquire(&self, class: Class, cancelled: &dyn Fn() -> bool) -> Option<Permit<'_>> {
+    /// How many there are.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// Waits for a permit; `None` once `cancelled` says so. Both that and `class`, which may become more urgent meanwhile, are asked every
+    /// few milliseconds.
+    pub fn acquire(&self, class: &dyn Fn() -> Class, cancelled: &dyn Fn() -> bool) -> Option<Permit<'_>> {
+        let mut wanted = class();
         let mut state = self.lock();
-        let place = (class, state.next);
+        let mut place = (wanted, state.next);
         state.next += 1;
-        state.queue.insert(place, ());
+        state.queue.insert(place);
         loop {
-            if state.free > 0 && state.queue.first_key_value().is_some_and(|(first, ())| *first == place) {
+            let now = Instant::now();
+            let held_back = state.pressing > 0 && wanted.can_wait(now);
+            if state.free > 0 && !held_back && state.queue.first() == Some(&place) {
+                let presses = wanted.presses(now);
                 state.queue.remove(&place);
                 state.free -= 1;
+                state.pressing += usize::from(presses);
                 // Another permit may be free for the one behind.
                 self.changed.notify_all();
-                return Some(Permit(self));
+                return Some(Permit { permits: self, presses });
             }
-            state = self
-                .changed
-                .wait_timeout(state, PAUSE)
-                .map_or_else(|error| error.into_inner().0, |(state, _)| state);
-            if cancelled() {
+            drop(self.changed.wait_timeout(state, PAUSE));
+            // Asked without the lock, as they may take others.
+            let over = cancelled();
+            wanted = class();
+            state = self.lock();
+            if over || wanted != place.0 {
                 state.queue.remove(&place);
                 self.changed.notify_all();
+            }
+            if over {
                 return None;
             }
+            place.0 = wanted;
+            state.queue.insert(place);
         }
+    }
+
+    /// Between two frames: gives `permit` to whoever waits and is more urgent, and waits for another. `false` once `cancelled` says so.
+    pub fn give_way<'a>(
+        &'a self,
+        permit: &mut Option<Permit<'a>>,
+        class: &dyn Fn() -> Class,
+        cancelled: &dyn Fn() -> bool,
+    ) -> bool {
+        let own = class();
+        let urged = self.lock().queue.first().is_some_and(|(first, _)| *first < own);
+        if permit.is_none() || urged {
+            *permit = None;
+            *permit = self.acquire(class, cancelled);
+        }
+        permit.is_some() && !cancelled()
     }
 
     /// How many wait.
@@ -83,8 +145,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.lock().free += 1;
-        self.0.changed.notify_all();
+        let mut state = self.permits.lock();
+        state.free += 1;
+        state.pressing -= usize::from(self.presses);
+        drop(state);
+        self.permits.changed.notify_all();
     }
 }
 
@@ -96,15 +161,23 @@ mod tests {
     #[test]
     fn the_most_urgent_goes_first() {
         let permits = Permits::new(1);
-        let held = permits.acquire(Class::Job, &|| false).unwrap();
+        let held = permits.acquire(&|| Class::Job, &|| false).unwrap();
         let (tell, told) = mpsc::channel();
         std::thread::scope(|scope| {
-            for (waiting, class) in
-                [Class::Job, Class::Ahead, Class::Start, Class::Wanted].into_iter().enumerate()
-            {
+            let soon = |seconds| Instant::now() + Duration::from_secs(seconds);
+            let expected = [
+                Class::Wanted(soon(0)),
+                Class::Wanted(soon(7)),
+                Class::Ahead(soon(2)),
+                Class::Ahead(soon(3)),
+                Class::Job,
+                Class::Batch,
+            ];
+            for (waiting, at) in [4, 3, 1, 5, 0, 2].into_iter().enumerate() {
+                let class = expected[at];
                 let (tell, permits) = (tell.clone(), &permits);
                 scope.spawn(move || {
-                    let _permit = permits.acquire(class, &|| false).unwrap();
+                    let _permit = permits.acquire(&|| class, &|| false).unwrap();
                     tell.send(class).unwrap();
                 });
                 while permits.waiting() <= waiting {
@@ -112,17 +185,33 @@ mod tests {
                 }
             }
             drop(held);
-            let order: Vec<Class> = told.iter().take(4).collect();
-            assert_eq!(order, [Class::Start, Class::Wanted, Class::Ahead, Class::Job]);
+            let order: Vec<Class> = told.iter().take(expected.len()).collect();
+            assert_eq!(order, expected);
         });
+    }
+
+    #[test]
+    fn what_can_wait_leaves_the_other_cores_to_what_presses() {
+        let permits = Permits::new(3);
+        let pressing = permits.acquire(&|| Class::now(), &|| false).unwrap();
+        let later = Class::Wanted(Instant::now() + Duration::from_secs(60));
+        for class in [later, Class::Ahead(Instant::now()), Class::Job, Class::Batch] {
+            let asked = std::cell::Cell::new(0);
+            let once = || asked.replace(asked.get() + 1) > 0;
+            assert!(permits.acquire(&|| class, &once).is_none(), "{class:?} was let in");
+        }
+        let beside = permits.acquire(&|| Class::now(), &|| false).unwrap();
+        drop((pressing, beside));
+        let all = [later, Class::Job, Class::Batch].map(|class| permits.acquire(&|| class, &|| true));
+        assert!(all.iter().all(Option::is_some));
     }
 
     #[test]
     fn who_gives_up_is_not_waited_for() {
         let permits = Permits::new(1);
-        let held = permits.acquire(Class::Start, &|| false).unwrap();
-        assert!(permits.acquire(Class::Start, &|| true).is_none());
+        let held = permits.acquire(&|| Class::now(), &|| false).unwrap();
+        assert!(permits.acquire(&|| Class::now(), &|| true).is_none());
         drop(held);
-        assert!(permits.acquire(Class::Job, &|| true).is_some());
+        assert!(permits.acquire(&|| Class::Job, &|| true).is_some());
     }
 }

@@ -145,8 +145,9 @@ impl ResponseError for Problem {
 }
 
 impl From<Full> for Problem {
-    fn from(_: Full) -> Self {
-        Problem::busy()
+    fn from(Full(wait): Full) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Problem { retry_after: Some(seconds.clamp(1, 60)), ..Problem::busy() }
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Quota {
     pub renders: Option<u32>,
     /// Seconds of video.
     pub seconds: Option<u32>,
+    /// Links.
+    pub links: Option<u32>,
 }
 
 impl Quota {
@@ -102,8 +104,8 @@ impl Records {
     /// # Errors
     /// What the database says.
     pub fn quota_of(&self, key: &str) -> Result<Quota, Problem> {
-        let query = "SELECT renders_per_day, seconds_per_day FROM keys WHERE id = ?1";
-        let read = |row: &Row| Ok(Quota { renders: row.get(0)?, seconds: row.get(1)? });
+        let query = "SELECT renders_per_day, seconds_per_day, links_per_day FROM keys WHERE id = ?1";
+        let read = |row: &Row| Ok(Quota { renders: row.get(0)?, seconds: row.get(1)?, links: row.get(2)? });
         let found = self.lock().query_row(query, params![key], read).optional()?;
         Ok(found.unwrap_or_default())
     }
@@ -187,6 +189,54 @@ pub async fn take(
     }
 }
 
+/// Under which name the links of a key are counted, beside its renders.
+fn name_of_links(key: &str) -> String {
+    format!("{key} links")
+}
+
+impl Records {
+    /// Takes one link of a key's day; the first value is how many were taken, the second whether it was within its quota.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn take_link(&self, key: &str, quota: Quota) -> Result<(u64, bool), Problem> {
+        let most = Quota { renders: quota.links, ..Quota::default() };
+        let (used, within) = self.take_quota(&name_of_links(key), most, Share::of(0.0))?;
+        Ok((used.renders, within))
+    }
+}
+
+/// Takes one link from its caller's day.
+///
+/// # Errors
+/// `429` when that is beyond it.
+pub async fn take_link(app: &Arc<App>, request: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
+    let Some(most) = caller.quota.links.map(u64::from) else { return Ok(()) };
+    let (state, key, quota) = (app.clone(), caller.key.clone(), caller.quota);
+    let (used, within) = web::block(move || state.records.take_link(&key, quota)).await??;
+    let reset = until_tomorrow();
+    if let Some(standing) = request.extensions_mut().get_mut::<Standing>() {
+        standing.add("links", most, DAY as u64, most.saturating_sub(used), reset);
+    }
+    match within {
+        true => Ok(()),
+        false => {
+            let detail = "the links that this key may make in a day are used up";
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota-exceeded", detail).retry_after(reset))
+        }
+    }
+}
+
+/// Gives back a link that was not made.
+pub async fn give_back_link(app: &Arc<App>, caller: &Caller) {
+    if caller.quota.links.is_none() {
+        return;
+    }
+    let (state, key) = (app.clone(), name_of_links(&caller.key));
+    // What cannot be given back is gone tomorrow.
+    let _ = web::block(move || state.records.return_quota(&key, Share::of(0.0))).await;
+}
+
 /// Gives back what was taken for a render that was not accepted.
 pub async fn give_back(app: &Arc<App>, caller: &Caller, share: Share) {
     if caller.quota.is_none() {
@@ -208,7 +258,7 @@ mod tests {
     }
 
     fn quota_is_kept(records: &Records) {
-        let quota = Quota { renders: Some(3), seconds: Some(10) };
+        let quota = Quota { renders: Some(3), seconds: Some(10), links: None };
         let share = Share { day: 20_000, millis: 4000 };
         assert_eq!(records.take_quota("a", quota, share).unwrap(), (Used { renders: 1, millis: 4000 }, true));
         assert!(records.take_quota("a", quota, share).unwrap().1);
@@ -223,6 +273,22 @@ mod tests {
         records.return_quota("a", short).unwrap();
         assert!(records.take_quota("a", quota, short).unwrap().1);
         assert!(records.take_quota("a", quota, Share { day: 20_001, ..share }).unwrap().1, "another day");
+    }
+
+    #[test]
+    fn links_are_counted_beside_renders() {
+        on_both(|open| links_are_kept_apart(&open()));
+    }
+
+    fn links_are_kept_apart(records: &Records) {
+        let quota = Quota { renders: Some(1), seconds: None, links: Some(2) };
+        assert_eq!(records.take_link("a", quota).unwrap(), (1, true));
+        assert!(records.take_quota("a", quota, Share::of(1.0)).unwrap().1);
+        assert_eq!(records.take_link("a", quota).unwrap(), (2, true));
+        assert_eq!(records.take_link("a", quota).unwrap(), (2, false));
+        records.return_quota(&name_of_links("a"), Share::of(0.0)).unwrap();
+        assert_eq!(records.take_link("a", quota).unwrap(), (2, true));
+        assert!(records.take_link("b", quota).unwrap().1, "another key");
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct NewLink {
 }
 
 /// Steps that bring a database from one version to the next, as SQLite reads them; a step is never changed.
-const STEPS: [&str; 6] = ["
+const STEPS: [&str; 7] = ["
 CREATE TABLE keys (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
     created INTEGER NOT NULL, revoked INTEGER);
 CREATE TABLE links (id BLOB PRIMARY KEY, tenant TEXT NOT NULL, sealed BLOB NOT NULL, expires INTEGER NOT NULL);
@@ -88,6 +88,8 @@ ALTER TABLE keys ADD COLUMN renders_per_day INTEGER;
 ALTER TABLE keys ADD COLUMN seconds_per_day INTEGER;
 CREATE TABLE quota_used (key TEXT NOT NULL, day INTEGER NOT NULL, renders INTEGER NOT NULL, millis INTEGER NOT NULL,
     PRIMARY KEY (key, day)) WITHOUT ROWID;
+", "
+ALTER TABLE keys ADD COLUMN links_per_day INTEGER;
 ", "
 CREATE TABLE processes (id TEXT PRIMARY KEY, beat INTEGER NOT NULL) WITHOUT ROWID;
 ALTER TABLE jobs ADD COLUMN worker TEXT;
@@ -302,8 +304,9 @@ impl Records {
         quota: Quota,
     ) -> Result<(), Problem> {
         self.lock().execute(
-            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![id, tenant, hash, scopes, clock::now_millis(), quota.renders, quota.seconds],
+            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day, links_per_day) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![id, tenant, hash, scopes, clock::now_millis(), quota.renders, quota.seconds, quota.links],
         )?;
         Ok(())
     }
@@ -326,8 +329,8 @@ impl Records {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         let added = change.execute(
-            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day) SELECT ?2, tenant, ?3, scopes, ?4, \
-             renders_per_day, seconds_per_day FROM keys WHERE id = ?1 AND revoked IS NULL AND (expires IS NULL OR expires > ?4)",
+            "INSERT INTO keys (id, tenant, hash, scopes, created, renders_per_day, seconds_per_day, links_per_day) SELECT ?2, tenant, ?3, \
+             scopes, ?4, renders_per_day, seconds_per_day, links_per_day FROM keys WHERE id = ?1 AND revoked IS NULL AND (expires IS NULL OR expires > ?4)",
             params![old, id, hash, now],
         )?;
         change.execute(
@@ -343,10 +346,10 @@ impl Records {
     /// # Errors
     /// What the database says.
     pub fn key(&self, hash: &[u8; 32]) -> Result<Option<KeyRecord>, Problem> {
-        let query = "SELECT id, tenant, scopes, renders_per_day, seconds_per_day FROM keys WHERE hash = ?1 AND revoked IS NULL AND \
+        let query = "SELECT id, tenant, scopes, renders_per_day, seconds_per_day, links_per_day FROM keys WHERE hash = ?1 AND revoked IS NULL AND \
                      (expires IS NULL OR expires > ?2)";
         let read = |row: &Row| {
-            let quota = Quota { renders: row.get(3)?, seconds: row.get(4)? };
+            let quota = Quota { renders: row.get(3)?, seconds: row.get(4)?, links: row.get(5)? };
             Ok(KeyRecord { id: row.get(0)?, tenant: row.get(1)?, scopes: row.get(2)?, quota })
         };
         let values = params![hash, clock::now_millis()];

@@ -1,11 +1,10 @@
 //! Files that templates or viewers' data name by `https:` address. Off unless the host is allowed.
 //!
 //! The host must be one of those that are configured, at the first address and after every redirect; its name is resolved here, all
-//! its addresses must be public, and the connection goes to one of those. What comes is bounded in time, bytes and pixels, and must
-//! say that it is a picture, a video or a sound; what it really is the engine looks at.
+//! its addresses must be public, and the connection goes to one of those. What comes is bounded in time and bytes, and must say that
+//! it is a picture, a video or a sound; what it really is, and how many pixels it has, a process of its own looks at.
 
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,9 +26,27 @@ pub struct Fetcher {
     hosts: Vec<String>,
     private_hosts: Vec<String>,
     most_bytes: usize,
-    most_pixels: u64,
     patience: Duration,
+    most_rows_bytes: usize,
+    rows_patience: Duration,
     kept: Mutex<Kept>,
+}
+
+/// What an answer may be.
+struct Wanted {
+    /// The first words of media types; any when there are none.
+    kinds: &'static [&'static str],
+    /// What is told of another one.
+    otherwise: &'static str,
+    most_bytes: usize,
+    patience: Duration,
+}
+
+/// What came from an address.
+struct Fetched {
+    bytes: Vec<u8>,
+    /// Its media type, in small letters.
+    kind: String,
 }
 
 #[derive(Default)]
@@ -46,8 +63,9 @@ impl Fetcher {
             hosts: config.asset_hosts.clone(),
             private_hosts: config.private_asset_hosts.clone(),
             most_bytes: limits.asset_bytes,
-            most_pixels: limits.asset_pixels,
             patience: Duration::from_secs(limits.asset_seconds),
+            most_rows_bytes: limits.batch_bytes,
+            rows_patience: Duration::from_secs(limits.body_seconds),
             kept: Mutex::default(),
         })
     }
@@ -70,9 +88,13 @@ impl Fetcher {
         // A runtime of its own, as the thread that asks has none.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| "this machine has no room to fetch it".to_owned())?;
-        let whole = async { tokio::time::timeout(self.patience, self.get(address)).await };
-        let bytes = runtime.block_on(whole).map_err(|_| "it took too long".to_owned())??;
-        self.look(&bytes)?;
+        let wanted = Wanted {
+            kinds: &["image", "video", "audio"],
+            otherwise: "it is no picture, video or sound",
+            most_bytes: self.most_bytes,
+            patience: self.patience,
+        };
+        let bytes = runtime.block_on(self.get(address, &wanted))?.bytes;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + bytes.len() > KEPT_BYTES {
             *kept = Kept::default();
@@ -82,12 +104,31 @@ impl Fetcher {
         Ok(bytes)
     }
 
-    async fn get(&self, address: &str) -> Result<Vec<u8>, String> {
+    /// The rows of an audience at an address, with their media type in small letters; nothing of it is kept.
+    ///
+    /// # Errors
+    /// Why there are none, in words that name neither the address nor what is there.
+    pub async fn audience(&self, address: &str) -> Result<(Vec<u8>, String), String> {
+        let wanted = Wanted {
+            kinds: &[],
+            otherwise: "it is no audience",
+            most_bytes: self.most_rows_bytes,
+            patience: self.rows_patience,
+        };
+        self.get(address, &wanted).await.map(|fetched| (fetched.bytes, fetched.kind))
+    }
+
+    async fn get(&self, address: &str, wanted: &Wanted) -> Result<Fetched, String> {
+        let whole = tokio::time::timeout(wanted.patience, self.follow(address, wanted)).await;
+        whole.map_err(|_| "it took too long".to_owned())?
+    }
+
+    async fn follow(&self, address: &str, wanted: &Wanted) -> Result<Fetched, String> {
         let mut url = self.check(address)?;
         for _ in 0..=MOST_REDIRECTS {
             let host = url.host_str().unwrap_or_default();
             let trusted = self.private_hosts.iter().any(|known| known == host);
-            let client = checked_client(&url, trusted, self.patience).await.map_err(|why| match why {
+            let client = checked_client(&url, trusted, wanted.patience).await.map_err(|why| match why {
                 Unreachable::Url => "it has no host".to_owned(),
                 Unreachable::Name => "its host's name leads nowhere".to_owned(),
                 Unreachable::Address => "its host has an address that is not public".to_owned(),
@@ -96,7 +137,7 @@ impl Fetcher {
             let answer =
                 client.get(url.clone()).send().await.map_err(|_| "its host was not reached".to_owned())?;
             if !answer.status().is_redirection() {
-                return self.read(answer).await;
+                return read(answer, wanted).await;
             }
             let next = answer.headers().get(LOCATION).and_then(|next| next.to_str().ok());
             let next = next.and_then(|next| url.join(next).ok()).ok_or("it leads nowhere")?;
@@ -114,7 +155,7 @@ impl Fetcher {
         let Ok(url) = Url::parse(address) else { return refused("it is no address") };
         let host = url.host_str().unwrap_or_default();
         if !self.hosts.iter().any(|known| known == host) {
-            return refused("files are not fetched from its host; put the file into the package");
+            return refused("files are not fetched from its host; put the file into the package, or send it");
         }
         let trusted = self.private_hosts.iter().any(|known| known == host);
         if url.scheme() != "https" && !(url.scheme() == "http" && trusted) {
@@ -128,47 +169,37 @@ impl Fetcher {
         }
         Ok(url)
     }
+}
 
-    async fn read(&self, mut answer: Response) -> Result<Vec<u8>, String> {
-        if answer.status().as_u16() != 200 {
-            return Err(format!("its host answered {}", answer.status().as_u16()));
-        }
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split('/').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !["image", "video", "audio"].contains(&kind.as_str()) {
-            return Err("it is no picture, video or sound".to_owned());
-        }
-        let too_large = || format!("it has more than {} bytes", self.most_bytes);
-        if answer.content_length().is_some_and(|length| length > self.most_bytes as u64) {
+async fn read(mut answer: Response, wanted: &Wanted) -> Result<Fetched, String> {
+    if answer.status().as_u16() != 200 {
+        return Err(format!("its host answered {}", answer.status().as_u16()));
+    }
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
+    let first = kind.split('/').next().unwrap_or_default();
+    if !wanted.kinds.is_empty() && !wanted.kinds.contains(&first) {
+        return Err(wanted.otherwise.to_owned());
+    }
+    let most = wanted.most_bytes;
+    let too_large = || format!("it has more than {most} bytes");
+    if answer.content_length().is_some_and(|length| length > most as u64) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(|_| "it broke off".to_owned())? {
+        if bytes.len() + part.len() > most {
             return Err(too_large());
         }
-        let mut bytes = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(|_| "it broke off".to_owned())? {
-            if bytes.len() + part.len() > self.most_bytes {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&part);
-        }
-        Ok(bytes)
+        bytes.extend_from_slice(&part);
     }
-
-    /// Whether a picture is not too large once it is decoded; what is none here is for the engine to judge.
-    fn look(&self, bytes: &[u8]) -> Result<(), String> {
-        let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-        let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
-        match size {
-            Some((width, height)) if u64::from(width) * u64::from(height) > self.most_pixels => {
-                Err(format!("the picture has more than {} pixels", self.most_pixels))
-            }
-            _ => Ok(()),
-        }
-    }
+    Ok(Fetched { bytes, kind })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::{Cursor, Read, Write};
     use std::net::TcpListener;
 
     fn fetcher(hosts: &[&str], private: &[&str]) -> Fetcher {
@@ -176,7 +207,6 @@ mod tests {
         let mut config =
             Config { asset_hosts: list(hosts), private_asset_hosts: list(private), ..Config::default() };
         config.limits.asset_bytes = 1000;
-        config.limits.asset_pixels = 100;
         config.limits.asset_seconds = 1;
         Fetcher::new(&config).unwrap()
     }
@@ -217,10 +247,10 @@ mod tests {
                 let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
                 let path = text.split(' ').nth(1).unwrap_or_default();
                 let mut picture = Vec::new();
-                let pixels = image::RgbImage::new(if path == "/large" { 20 } else { 5 }, 10);
+                let pixels = image::RgbImage::new(5, 10);
                 pixels.write_to(&mut Cursor::new(&mut picture), image::ImageFormat::Png).unwrap();
                 let (status, kind, body) = match path {
-                    "/good" | "/large" => (200, "image/png", picture),
+                    "/good" => (200, "image/png", picture),
                     "/html" => (200, "text/html", picture),
                     "/long" => (200, "image/png", vec![0; 1001]),
                     "/missing" => (404, "image/png", picture),
@@ -259,7 +289,6 @@ mod tests {
         for (path, why) in [
             ("/html", "no picture"),
             ("/long", "more than 1000 bytes"),
-            ("/large", "more than 100 pixels"),
             ("/missing", "answered 404"),
             ("/loop", "too often"),
             ("/hang", "too long"),

@@ -2,7 +2,7 @@
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{batches, erase, jobs, links, media, operate, page, signed, stills, templates, watch};
+use crate::{batches, erase, jobs, links, media, operate, page, signed, status, stills, templates, watch};
 
 /// Path, method and handler of every route. The documentation of the API has each of those under `/v1`.
 pub fn all(config: &mut ServiceConfig) {
@@ -13,6 +13,12 @@ pub fn all(config: &mut ServiceConfig) {
         .service(web::resource("/metrics").route(web::get().to(operate::metrics)).default_service(nothing()))
         .service(
             web::resource("/openapi.json").route(web::get().to(operate::openapi)).default_service(nothing()),
+        )
+        .service(web::resource("/status").route(web::get().to(status::show)).default_service(nothing()))
+        .service(
+            web::resource("/player/status.css")
+                .route(web::get().to(status::style))
+                .default_service(nothing()),
         )
         .service(web::resource("/docs").route(web::get().to(operate::docs)).default_service(nothing()))
         .service(
@@ -29,6 +35,7 @@ pub fn all(config: &mut ServiceConfig) {
         .service(
             web::resource("/player/hls.min.js").route(web::get().to(page::player)).default_service(nothing()),
         )
+        .service(web::resource("/favicon.ico").route(web::get().to(page::icon)).default_service(nothing()))
         .service(web::resource("/oembed").route(web::get().to(page::oembed)).default_service(nothing()))
         .service(web::resource("/v1/links").route(web::post().to(links::create)).default_service(nothing()))
         .service(
@@ -82,6 +89,11 @@ pub fn all(config: &mut ServiceConfig) {
             web::resource("/v1/batches/{id}")
                 .route(web::get().to(batches::get))
                 .route(web::delete().to(batches::cancel))
+                .default_service(nothing()),
+        )
+        .service(
+            web::resource("/v1/batches/{id}/events")
+                .route(web::get().to(batches::events))
                 .default_service(nothing()),
         )
         .service(

@@ -286,7 +286,7 @@ pub async fn get(
         });
         noted.await??;
         if format != Format::Mp4 {
-            watch::in_time(output::make(app, &viewing, &output, Class::Wanted)).await?;
+            watch::in_time(output::make(app, &viewing, &output, Class::now())).await?;
         }
     }
     let mut response = match format {

@@ -7,7 +7,7 @@
 //! What is laid out for a viewing, and the decoders that run through it, are kept as long as the sitting lasts. Pieces are made once for
 //! all who ask, the most urgent first. A piece that nobody waits for any more is dropped, between two frames if it is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -18,12 +18,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use vignette_renderer::audio::AacTrack;
+use vignette_renderer::encode::VideoProfile;
 use vignette_renderer::frame::I420Frame;
+use vignette_renderer::plan::Segment;
 use vignette_renderer::render::{Desk, Prepared, Stores};
 use vignette_renderer::segment::EncodedSegment;
 use vignette_renderer::store::Lookup;
 use vignette_templates::blob::Digest;
 
+use crate::admission::{Costs, overrun};
 use crate::metrics::Metrics;
 use crate::permits::{Class, Permits};
 use crate::viewing::Viewing;
@@ -97,9 +100,9 @@ impl Ticket {
     }
 }
 
-/// So many viewings are watched that another one must wait.
+/// So much is watched that another viewing must wait, for that long by estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct Full(pub Duration);
 
 /// All sittings.
 pub struct Studio {
@@ -109,10 +112,24 @@ pub struct Studio {
     workers: usize,
     most: usize,
     sittings: Mutex<BTreeMap<Digest, Arc<Sitting>>>,
+    costs: Costs,
+    /// Held while somebody is let in, so that two are not let into the same room.
+    door: Mutex<()>,
+    /// How urgent pieces are to sittings that wait for another one's, by what the store calls them.
+    urged: Mutex<HashMap<Digest, Class>>,
 }
 
 /// How long a sitting without work lasts.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// How long a viewer waits for the first segment without standing still.
+const PATIENCE: Duration = Duration::from_millis(1000);
+
+/// A player that goes on asks for the next segment within that time: the longest lasts two seconds.
+const WATCHED: Duration = Duration::from_millis(2500);
+
+/// When to come again where nothing tells how long it takes.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// How long a piece is made ahead for a player that does not come for it.
 const AHEAD: Duration = Duration::from_secs(10);
@@ -125,7 +142,17 @@ impl Studio {
     pub fn new(stores: Stores, metrics: Arc<Metrics>, cores: usize, most: usize) -> Studio {
         let permits = Arc::new(Permits::new(cores));
         // One more than there are cores, for a worker that waits for what another sitting makes.
-        Studio { stores, permits, metrics, workers: cores + 1, most: most.max(1), sittings: Mutex::default() }
+        Studio {
+            stores,
+            permits,
+            metrics,
+            workers: cores + 1,
+            most: most.max(1),
+            sittings: Mutex::default(),
+            costs: Costs::default(),
+            door: Mutex::default(),
+            urged: Mutex::default(),
+        }
     }
 
     /// What is found and kept.
@@ -154,7 +181,7 @@ impl Studio {
         class: Class,
     ) -> Result<Ticket, Full> {
         if viewing.is_over() {
-            return Err(Full);
+            return Err(Full(BUSY));
         }
         loop {
             let sitting = self.sitting(viewing)?;
@@ -163,6 +190,59 @@ impl Studio {
             }
             // It ended just now.
             self.remove(&sitting);
+        }
+    }
+
+    /// Wants the first segment of a size, for a viewer who has seen nothing yet: refused when those who watch already would stand still for
+    /// it. Looks into the store for every segment that any of them will need, so it may take a few milliseconds.
+    ///
+    /// # Errors
+    /// When too much is being made for others; with the time after which that will have passed, by estimate.
+    pub fn admit(self: &Arc<Self>, viewing: &Arc<Viewing>, size: usize) -> Result<Ticket, Full> {
+        let _door = lock(&self.door);
+        let now = Instant::now();
+        let mut known = HashSet::new();
+        let mut work = Vec::new();
+        let piece = Piece::Picture(size, 0);
+        let sittings: Vec<Arc<Sitting>> = lock(&self.sittings).values().cloned().collect();
+        let (own, mut others): (Vec<_>, Vec<_>) =
+            sittings.iter().partition(|sitting| sitting.viewing.id == viewing.id);
+        others.retain(|sitting| lock(&sitting.state).is_watched());
+        if own.iter().any(|sitting| lock(&sitting.state).pieces.contains_key(&piece)) {
+            // It is being made for somebody who was let in.
+            return self.want(viewing, piece, Class::now());
+        }
+        for other in others.iter().map(|sitting| &sitting.viewing) {
+            self.missing(other, other.ahead_of_player(now), &mut known, &mut work);
+        }
+        // A video that is too much for this machine all by itself is made nevertheless.
+        if !work.is_empty() {
+            let before = work.len();
+            self.missing(viewing, viewing.played_from(size, now + PATIENCE), &mut known, &mut work);
+            if work.len() > before {
+                let over = overrun(work, self.permits.cores(), now);
+                if !over.is_zero() {
+                    return Err(Full(over));
+                }
+            }
+        }
+        self.want(viewing, piece, Class::now())
+    }
+
+    /// Adds what is to be made of `segments` to `work`, each segment once.
+    fn missing<'v>(
+        &self,
+        viewing: &Viewing,
+        segments: impl Iterator<Item = (Instant, VideoProfile, &'v Segment)>,
+        known: &mut HashSet<Digest>,
+        work: &mut Vec<(Instant, Duration)>,
+    ) {
+        let canvas = viewing.canvas();
+        for (due, profile, segment) in segments {
+            let key = segment.key.digest();
+            if known.insert(*key) && !self.stores.vault.contains(key) {
+                work.push((due, self.costs.of(canvas, &profile, segment.range.len())));
+            }
         }
     }
 
@@ -175,7 +255,11 @@ impl Studio {
         }
         let until = Some(Instant::now() + AHEAD);
         for piece in pieces {
-            let fresh = || Work { class: Class::Ahead, waiting: Vec::new(), ahead: None, begun: false };
+            let class = Class::Ahead(match piece {
+                Piece::Picture(size, number) => viewing.due(*size, *number),
+                Piece::Sound | Piece::Still(_) => Instant::now(),
+            });
+            let fresh = || Work { class, waiting: Vec::new(), ahead: None, begun: false };
             state.pieces.entry(*piece).or_insert_with(fresh).ahead = until;
         }
         sitting.changed.notify_all();
@@ -208,12 +292,12 @@ impl Studio {
                 let state = lock(&sitting.state);
                 state.pieces.is_empty().then(|| (state.used, sitting.clone()))
             });
-            let (_, oldest) = idle.min_by_key(|(used, _)| *used).ok_or(Full)?;
+            let (_, oldest) = idle.min_by_key(|(used, _)| *used).ok_or(Full(BUSY))?;
             lock(&oldest.state).closed = true;
             oldest.changed.notify_all();
             sittings.remove(&oldest.viewing.id);
         }
-        let state = State { pieces: BTreeMap::new(), used: Instant::now(), closed: false };
+        let state = State { pieces: BTreeMap::new(), used: Instant::now(), asked: None, closed: false };
         let sitting =
             Arc::new(Sitting { viewing: viewing.clone(), state: Mutex::new(state), changed: Condvar::new() });
         sittings.insert(viewing.id, sitting.clone());
@@ -226,7 +310,7 @@ impl Studio {
         if begun.is_err() {
             // The system has no thread to give: that is being full, too.
             self.remove(&sitting);
-            return Err(Full);
+            return Err(Full(BUSY));
         }
         Ok(sitting)
     }
@@ -248,8 +332,20 @@ struct Sitting {
 struct State {
     pieces: BTreeMap<Piece, Work>,
     used: Instant,
+    /// When somebody who watches last asked for a piece.
+    asked: Option<Instant>,
     /// Takes no more work.
     closed: bool,
+}
+
+impl State {
+    /// Whether a player waits for a piece, or asked for one a moment ago. One that has enough for the moment asks again soon.
+    fn is_watched(&self) -> bool {
+        let waits = |work: &Work| {
+            matches!(work.class, Class::Wanted(_)) && work.waiting.iter().any(|waiting| !waiting.is_closed())
+        };
+        self.asked.is_some_and(|asked| asked.elapsed() < WATCHED) || self.pieces.values().any(waits)
+    }
 }
 
 struct Work {
@@ -276,6 +372,9 @@ impl Sitting {
             return None;
         }
         state.used = Instant::now();
+        if matches!(class, Class::Wanted(_)) {
+            state.asked = Some(state.used);
+        }
         let fresh = || Work { class, waiting: Vec::new(), ahead: None, begun: false };
         let work = state.pieces.entry(piece).or_insert_with(fresh);
         work.class = work.class.min(class);
@@ -378,10 +477,11 @@ impl Sitting {
             let state = lock(&self.state);
             state.closed || !state.pieces.get(&piece).is_some_and(Work::is_wanted)
         };
-        let class = || lock(&self.state).pieces.get(&piece).map_or(Class::Job, |work| work.class);
+        let own = || lock(&self.state).pieces.get(&piece).map_or(Class::Job, |work| work.class);
+        let permits = &*studio.permits;
         let key = match piece {
             Piece::Still(frame) => {
-                let _permit = studio.permits.acquire(class(), &cancelled).ok_or(MakeError::Cancelled)?;
+                let _permit = permits.acquire(&own, &cancelled).ok_or(MakeError::Cancelled)?;
                 return Ok(Made::Still(prepared.frame(frame)?));
             }
             Piece::Sound => self.viewing.sound(),
@@ -392,8 +492,12 @@ impl Sitting {
         };
         let key = key.ok_or_else(|| MakeError::Machine("a piece that is not in the plan".into()))?;
         let vault = &studio.stores.vault;
+        let class = || {
+            let urged = lock(&studio.urged).get(&key).copied();
+            urged.map_or_else(own, |urged| urged.min(own()))
+        };
         loop {
-            let permit = studio.permits.acquire(class(), &cancelled).ok_or(MakeError::Cancelled)?;
+            let permit = permits.acquire(&class, &cancelled).ok_or(MakeError::Cancelled)?;
             // Begun with the permit in hand, so that whoever holds a turn goes on.
             match vault.begin(&key) {
                 Lookup::Found(bytes) => {
@@ -405,16 +509,35 @@ impl Sitting {
                     vault.distrust(&key);
                 }
                 Lookup::Mine(turn) => {
-                    let started = Instant::now();
-                    let (made, bytes, frames) = self.render(piece, prepared, desk, studio, &cancelled)?;
-                    studio.metrics.made(frames, started.elapsed());
+                    let (started, away) = (Instant::now(), Mutex::new(Duration::ZERO));
+                    let permit = Mutex::new(Some(permit));
+                    let over = || {
+                        let asked = Instant::now();
+                        let over = !permits.give_way(&mut lock(&permit), &class, &cancelled);
+                        *lock(&away) += asked.elapsed();
+                        over
+                    };
+                    let (made, bytes, frames) = self.render(piece, prepared, desk, studio, &over)?;
+                    let took = started.elapsed().saturating_sub(*lock(&away));
+                    studio.metrics.made(frames, took);
+                    if let Piece::Picture(size, _) = piece
+                        && let Some(size) = self.viewing.sizes.get(size)
+                    {
+                        studio.costs.observe(self.viewing.canvas(), &size.plan.profile, frames, took);
+                    }
                     turn.keep(bytes.into());
                     return Ok(made);
                 }
                 Lookup::Busy(waiting) => {
-                    // The core is for those who can use it.
+                    // The core is for those who can use it. Who makes it is as hurried as those who wait for it.
                     drop(permit);
+                    let urged = own();
+                    lock(&studio.urged)
+                        .entry(key)
+                        .and_modify(|known| *known = urged.min(*known))
+                        .or_insert(urged);
                     drop(waiting.wait(PAUSE));
+                    lock(&studio.urged).remove(&key);
                     if cancelled() {
                         return Err(MakeError::Cancelled);
                     }

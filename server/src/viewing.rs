@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vignette_renderer::encode::{EncoderId, VideoProfile};
@@ -11,7 +13,7 @@ use vignette_renderer::package::cmaf::{
 };
 use vignette_renderer::package::hls::{BitRates, Captions, Presentation, Rung, Sound, Variant, ladder};
 use vignette_renderer::package::webvtt::to_webvtt;
-use vignette_renderer::plan::Plan;
+use vignette_renderer::plan::{Plan, Segment};
 use vignette_templates::blob::Digest;
 use vignette_templates::fault::Fault;
 use vignette_templates::video::Video;
@@ -45,7 +47,22 @@ pub struct Viewing {
     /// The store's names for what was found out about its files.
     pub findings: Vec<Digest>,
     over: AtomicBool,
+    clock: Mutex<Clock>,
 }
+
+/// The clock of the player that is farthest, as far as its requests tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    /// When the first frame was shown, or would have been by a player that began later in the video.
+    from: Option<Instant>,
+    /// The size that was last asked for.
+    size: usize,
+}
+
+/// A player asks for segments at most so long before it shows them; a request for a later one is a jump.
+const BUFFER: Duration = Duration::from_secs(40);
+/// Who is later than this has paused, or is another player.
+const LATE: Duration = Duration::from_secs(3);
 
 /// One size of a video.
 pub struct Size {
@@ -112,7 +129,78 @@ impl Viewing {
             generated: filled.generated,
             findings: filled.findings,
             over: AtomicBool::new(false),
+            clock: Mutex::default(),
         }
+    }
+
+    /// When the player that asks for this segment stands still unless it comes: now, for the first one and after a jump.
+    pub fn due(&self, size: usize, number: usize) -> Instant {
+        let (now, offset) = (Instant::now(), self.offset(size, number));
+        let from = self.clock().from.filter(|_| number > 0);
+        from.map(|from| from + offset).filter(|due| is_near(*due, now)).unwrap_or(now)
+    }
+
+    /// A playlist was asked for: a player is about to begin.
+    pub fn begins(&self) {
+        let mut clock = self.clock();
+        let (now, length) = (Instant::now(), self.length());
+        if clock.from.is_none_or(|from| from + length + LATE < now) {
+            clock.from = Some(now);
+        }
+    }
+
+    /// A player has this segment now. What comes too late moves all that follows, as the player stood still meanwhile.
+    pub fn delivered(&self, size: usize, number: usize) {
+        let (now, offset) = (Instant::now(), self.offset(size, number));
+        let mut clock = self.clock();
+        let due = clock.from.map(|from| from + offset);
+        if due.is_none_or(|due| due < now || !is_near(due, now)) {
+            clock.from = now.checked_sub(offset);
+        }
+        clock.size = size;
+    }
+
+    /// Every segment that a player of this viewing will soon need in the size it plays, with the moment at which it shows it.
+    pub fn ahead_of_player(&self, now: Instant) -> impl Iterator<Item = (Instant, VideoProfile, &Segment)> {
+        let clock = *self.clock();
+        self.played_from(clock.size, clock.from.unwrap_or(now)).filter(move |(due, ..)| is_near(*due, now))
+    }
+
+    /// Every segment of a size, with the moment at which a player shows it that shows the first frame at `begins`.
+    pub fn played_from(
+        &self,
+        size: usize,
+        begins: Instant,
+    ) -> impl Iterator<Item = (Instant, VideoProfile, &Segment)> {
+        self.sizes.get(size).into_iter().flat_map(move |known| {
+            let segments = known.plan.segments.iter();
+            segments
+                .map(move |segment| (begins + self.time_of(segment.first_frame), known.plan.profile, segment))
+        })
+    }
+
+    /// Width and height of the frames that are composed, whatever they are encoded in.
+    pub fn canvas(&self) -> [u32; 2] {
+        [self.video.canvas.width, self.video.canvas.height]
+    }
+
+    /// How long after the first frame a segment begins.
+    fn offset(&self, size: usize, number: usize) -> Duration {
+        let segment = self.sizes.get(size).and_then(|size| size.plan.segments.get(number));
+        self.time_of(segment.map_or(0, |segment| segment.first_frame))
+    }
+
+    fn length(&self) -> Duration {
+        self.time_of(self.video.frames())
+    }
+
+    fn time_of(&self, frames: u32) -> Duration {
+        let rate = self.video.canvas.frame_rate;
+        Duration::from_secs(1) * frames * rate.den() / rate.num()
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing more is made of it.
@@ -165,6 +253,11 @@ impl Viewing {
         }
         Some(format!("{}.{kind}", Digest(*hasher.finalize().as_bytes())))
     }
+}
+
+/// Whether a player that goes on as it did may show at `due` what it asks for now.
+fn is_near(due: Instant, now: Instant) -> bool {
+    due + LATE >= now && due <= now + BUFFER
 }
 
 /// What pictures of this profile come to, before they are encoded: a twentieth of a bit for each pixel, more where much moves.

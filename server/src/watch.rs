@@ -78,6 +78,7 @@ pub async fn get(
         "preview.webp" => preview(app, &request, &viewing, Format::Webp).await,
         file => match viewing.files.get(file) {
             Some(bytes) if file.ends_with(".m3u8") => {
+                viewing.begins();
                 if file == "master.m3u8" {
                     warm(app, &viewing);
                 }
@@ -149,7 +150,7 @@ pub async fn still(app: &Arc<App>, viewing: &Arc<Viewing>, frame: u32) -> Result
     if let Some(bytes) = app.warm.get(&name) {
         return Ok(bytes);
     }
-    let ticket = app.studio.want(viewing, Piece::Still(frame), Class::Wanted)?;
+    let ticket = app.studio.want(viewing, Piece::Still(frame), Class::now())?;
     let frame = in_time(ticket.still()).await?;
     let encoded = web::block(move || {
         let mut bytes = Vec::new();
@@ -171,7 +172,7 @@ pub async fn poster(app: &Arc<App>, viewing: &Arc<Viewing>) -> Result<Bytes, Pro
         return Ok(bytes);
     }
     let first = viewing.video.scenes.first().map_or(1, |scene| scene.frames);
-    let ticket = app.studio.want(viewing, Piece::Still(first * 2 / 3), Class::Start)?;
+    let ticket = app.studio.want(viewing, Piece::Still(first * 2 / 3), Class::now())?;
     let frame = in_time(ticket.still()).await?;
     let encoded = web::block(move || {
         let mut bytes = Vec::new();
@@ -204,7 +205,7 @@ async fn preview(
     format: Format,
 ) -> Result<HttpResponse, Problem> {
     let output = Output { format, ..Output::default() };
-    let (name, _) = in_time(output::make(app, viewing, &output, Class::Wanted)).await?;
+    let (name, _) = in_time(output::make(app, viewing, &output, Class::now())).await?;
     let path = app.config.data_dir.join("files").join(&name);
     files::serve(request, path, &name).await?.ok_or_else(Problem::busy)
 }

@@ -185,7 +185,13 @@ impl From<RenderError> for MakeError {
         match error {
             RenderError::Cancelled => MakeError::Cancelled,
             error if error.is_input_fault() => MakeError::Input(error.to_string()),
-            error => MakeError::Machine(error.to_string()),
+            error => {
+                // What encoders say holds nothing of a viewer, and nobody else tells the operator.
+                if let RenderError::Encode(error) = &error {
+                    crate::log::error("encoder", &error.to_string());
+                }
+                MakeError::Machine(error.to_string())
+            }
         }
     }
 }

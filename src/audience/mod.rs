@@ -210,6 +210,23 @@ impl Audience {
     }
 }
 
+/// Reads the first `most` rows of a Parquet file, for a process that may end by it.
+///
+/// # Errors
+/// Why it is none. A row that cannot be read is no reason: it is told when the row is made.
+pub fn read_parquet(file: File, most: u64) -> Result<(), String> {
+    let mut table = table::Table::open(file).map_err(|trouble| match trouble {
+        Trouble::Io(error) => error.to_string(),
+        Trouble::Format(message) => message,
+    })?;
+    for _ in 0..most {
+        if table.next().is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Size and time of the file at `path`; nothing when it is no regular file.
 fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
     let found = std::fs::metadata(path)?;

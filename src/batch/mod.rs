@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::audience::{Audience, AudienceError, Row, assign};
-use crate::generators::GenerateError;
+use crate::generators::{GenerateError, Setup};
 use crate::output::{Output, OutputOptions};
 use crate::receipt::ReceiptKey;
 use crate::renderer::encode::EncodeError;
@@ -232,6 +232,13 @@ fn identity(
     let shape = format!("{:?} {:?} {:?}", options.output.ladder, options.output.excerpt, options.output.at);
     let program = json!([env!("CARGO_PKG_VERSION"), ENGINE_VERSION, engine.fonts.identity().to_string()]);
     let hidden = |value: Value| Digest::of(value.to_string().as_bytes()).to_string();
+    // Wherever it is begun from. What lies in the folders is the rows' to name, and may grow.
+    let folders = template.asset_folders.iter();
+    let folders: Vec<PathBuf> =
+        folders.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect();
+    // Who makes what; budgets, deadlines and rates may change on the way.
+    let Setup { text, voice, image, words, approved } = engine.generators().setup();
+    let setup = json!([text, voice, image, words.to_string()]);
     Ok(vec![
         ("version of the program or its fonts", hidden(program).into()),
         ("template", template.digest()?.to_string().into()),
@@ -245,6 +252,9 @@ fn identity(
         ("--ladder, --width or the part that is shown", hidden(json!(shape)).into()),
         ("--receipts or --receipt-key", json!(options.receipts.as_ref().map(ReceiptKey::id))),
         ("--name", json!(options.name.as_ref().map(NamePattern::source))),
+        ("--assets", hidden(json!(folders)).into()),
+        ("--generators (other providers, models, or words of its lists)", hidden(setup).into()),
+        ("--approved", json!(approved.map(|digest| digest.to_string()))),
     ])
 }
 

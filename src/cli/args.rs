@@ -112,6 +112,16 @@ pub(super) enum Command {
     },
     /// Says what a batch would come to, before anything is rendered
     Forecast(ForecastArguments),
+    /// Reads one file of a stranger for the service, and ends
+    #[command(hide = true)]
+    Inspect {
+        /// A folder with a template package
+        #[arg(long, value_name = "DIR", conflicts_with = "parquet")]
+        package: Option<PathBuf>,
+        /// Standard input is an audience in Apache Parquet
+        #[arg(long)]
+        parquet: bool,
+    },
     /// Serves links that play, and renders on request, over HTTP
     Serve(ServeArguments),
     /// Shows the segments of a viewer's video: which are personal, and which are there already
@@ -281,11 +291,10 @@ pub(super) struct OutputArguments {
     /// Encodes on this machine's graphics hardware where it can; what is chosen is told
     #[arg(long)]
     pub hardware: bool,
-    /// Quality on the scale of x264's constant rate factor, whatever the codec: 1 is best, 50 smallest
+    /// Quality on the scale of x264's constant rate factor, whatever the codec: 1 is best, 50 smallest; 23 when left out
     // 0 is lossless, which the High profile does not know; x264enc refuses 51.
-    #[arg(long, value_name = "CRF", default_value_t = VideoProfile::DEFAULT_QUALITY,
-          value_parser = clap::value_parser!(u8).range(1..=50))]
-    pub quality: u8,
+    #[arg(long, value_name = "CRF", value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub quality: Option<u8>,
     /// Segments that are rendered at a time; one for each core when left out
     #[arg(long, value_name = "N", value_parser = parse_workers)]
     pub workers: Option<usize>,
@@ -324,7 +333,7 @@ impl OutputArguments {
             format,
             render: RenderOptions {
                 workers: self.workers.unwrap_or(RenderOptions::default().workers),
-                quality: self.quality,
+                quality: self.quality.unwrap_or(VideoProfile::DEFAULT_QUALITY),
             },
             codec: self.codec,
             encoder: if self.hardware { Encoder::Hardware } else { Encoder::Software },
@@ -346,6 +355,7 @@ impl OutputArguments {
         let animation = matches!(format, Format::Gif | Format::Webp);
         let poster = !animation && !format.is_film();
         let given = [
+            (self.quality.is_some() && !format.is_film(), "--quality"),
             (self.from.is_some() && !animation, "--from"),
             (self.to.is_some() && !animation, "--to"),
             (self.first.is_some() && !animation, "--first"),

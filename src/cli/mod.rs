@@ -8,6 +8,7 @@ mod forecast;
 mod generators;
 mod inspect;
 mod lexicon;
+mod memory;
 mod models;
 mod new;
 mod output;
@@ -43,8 +44,11 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Runs the command line. Exit statuses: 0 done, 1 the input is at fault, 2 wrong usage, 3 this machine is at fault.
 pub fn run() -> ExitCode {
-    return_large_buffers();
+    memory::return_large_buffers();
     let arguments = Arguments::parse();
+    if let Command::Inspect { package, parquet } = &arguments.command {
+        return inspect::run(package.as_deref(), *parquet);
+    }
     let json = match &arguments.command {
         Command::Render { progress, .. } => *progress == ProgressStyle::Json,
         Command::Batch(arguments) => arguments.is_json(),
@@ -70,16 +74,6 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(status)
         }
-    }
-}
-
-/// Has large buffers given back to the system when they are freed. glibc would raise the size from which it does so to that of the
-/// largest frame that was freed, and from then on keep holes of that size in every thread's heap: a quarter more at the peak.
-fn return_large_buffers() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt(3) may be called at any time; no other thread runs yet.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
     }
 }
 
@@ -153,6 +147,8 @@ fn execute(command: Command) -> Result<(), Stop> {
         Command::Copy { action } => copy::run(&action),
         Command::Forecast(arguments) => forecast::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        // It has its own answer and status.
+        Command::Inspect { .. } => Ok(()),
     }
 }
 

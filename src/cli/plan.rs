@@ -1,11 +1,13 @@
 //! `vignette plan`: the segments of one viewer's video.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{OutputArguments, Source, StoreOptions};
 use super::{Stop, fill, open, plainly, print_json, say, store};
 use vignette::Error;
 use vignette::output::{Format, Output};
+use vignette::renderer::plan::{Plan, Segment};
+use vignette::templates::video::Video;
 
 pub(super) fn show(
     source: &Source,
@@ -33,59 +35,42 @@ pub(super) fn show(
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
     let plans = output.plans(&engine, &video)?;
-    // The size that players begin with; the others are cut alike.
-    let Some(plan) = plans.first() else {
+    // All sizes have one sound.
+    let Some(Plan { audio, sound: codec, .. }) = plans.first() else {
         return Err(Error::Options("no size is asked for".into()).into());
     };
     let vault = &engine.stores().vault;
-    let stored: Vec<bool> =
-        plan.segments.iter().map(|segment| vault.contains(segment.key.digest())).collect();
-    let sound = vault.contains(&plan.audio);
+    let stored = |plan: &Plan| -> Vec<bool> {
+        plan.segments.iter().map(|segment| vault.contains(segment.key.digest())).collect()
+    };
+    let sizes: Vec<(&Plan, Vec<bool>)> = plans.iter().map(|plan| (plan, stored(plan))).collect();
+    let sound = vault.contains(audio);
     store::tell_troubles(engine.stores(), &plainly);
-    let scene = |index: usize| video.scenes[index].name.as_str();
     if as_json {
-        let segments: Vec<_> = plan
-            .segments
-            .iter()
-            .zip(&stored)
-            .map(|(segment, stored)| {
-                json!({
-                    "index": segment.index,
-                    "scene": scene(segment.scene),
-                    "first_frame": segment.first_frame,
-                    "frames": segment.range.len(),
-                    "key": segment.key,
-                    "personal": segment.personal,
-                    "stored": stored,
-                })
-            })
-            .collect();
-        return print_json(&json!({
+        let mut told = json!({
             "template": video.name,
             "frames": video.frames(),
             "seconds": video.duration().as_seconds(),
-            "profile": plan.profile,
-            "segments": segments,
-            "audio": { "key": plan.audio, "codec": plan.sound, "stored": sound },
-        }));
+            "audio": { "key": audio, "codec": codec, "stored": sound },
+        });
+        let of_size = |(plan, stored): &(&Plan, Vec<bool>)| json!({ "profile": plan.profile, "segments": segments(&video, plan, stored) });
+        match sizes.as_slice() {
+            [one] if format != Format::Hls => {
+                let one = of_size(one);
+                (told["profile"], told["segments"]) = (one["profile"].clone(), one["segments"].clone());
+            }
+            all => told["sizes"] = all.iter().map(of_size).collect(),
+        }
+        return print_json(&told);
     }
-    let width = plan.segments.iter().map(|segment| scene(segment.scene).chars().count()).max().unwrap_or(0);
-    let width = width.max("scene".len());
-    let mut lines = vec![format!(
-        "{:>4}  {:width$}  {:>6}  {:>6}  {:8}  {:6}  key",
-        "", "scene", "first", "frames", "for", "store"
-    )];
-    for (segment, stored) in plan.segments.iter().zip(&stored) {
-        lines.push(format!(
-            "{:>4}  {:width$}  {:>6}  {:>6}  {:8}  {:6}  {}",
-            segment.index,
-            scene(segment.scene),
-            segment.first_frame,
-            segment.range.len(),
-            if segment.personal { "viewer" } else { "everyone" },
-            if *stored { "there" } else { "new" },
-            segment.key,
-        ));
+    let names = plans.iter().flat_map(|plan| &plan.segments).map(|segment| scene(&video, segment.scene));
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0).max("scene".len());
+    let mut lines = Vec::new();
+    for (plan, stored) in &sizes {
+        if format == Format::Hls {
+            lines.push(format!("{} x {}", plan.profile.width, plan.profile.height));
+        }
+        lines.extend(table(&video, plan, stored, width));
     }
     lines.push(format!(
         "{:>4}  {:width$}  {:>6}  {:>6}  {:8}  {:6}  {}",
@@ -95,10 +80,56 @@ pub(super) fn show(
         "",
         "",
         if sound { "there" } else { "new" },
-        plan.audio
+        audio
     ));
-    let new: u32 =
-        plan.segments.iter().zip(&stored).filter(|(_, stored)| !**stored).map(|(s, _)| s.range.len()).sum();
-    lines.push(format!("{} of {} frames to encode", new, video.frames()));
+    let new: u32 = sizes
+        .iter()
+        .flat_map(|(plan, stored)| plan.segments.iter().zip(stored))
+        .filter(|(_, stored)| !**stored)
+        .map(|(segment, _)| segment.range.len())
+        .sum();
+    let all = u64::from(video.frames()) * sizes.len() as u64;
+    let sizes = if format == Format::Hls { format!(", in {} sizes", sizes.len()) } else { String::new() };
+    lines.push(format!("{new} of {all} frames to encode{sizes}"));
     say(&lines.join("\n"))
+}
+
+fn scene(video: &Video, index: usize) -> &str {
+    video.scenes.get(index).map_or("", |scene| scene.name.as_str())
+}
+
+fn segments(video: &Video, plan: &Plan, stored: &[bool]) -> Vec<Value> {
+    let told = |(segment, stored): (&Segment, &bool)| {
+        json!({
+            "index": segment.index,
+            "scene": scene(video, segment.scene),
+            "first_frame": segment.first_frame,
+            "frames": segment.range.len(),
+            "key": segment.key,
+            "personal": segment.personal,
+            "stored": stored,
+        })
+    };
+    plan.segments.iter().zip(stored).map(told).collect()
+}
+
+/// A line for each segment below a heading; scenes' names take `width` characters.
+fn table(video: &Video, plan: &Plan, stored: &[bool], width: usize) -> Vec<String> {
+    let heading = format!(
+        "{:>4}  {:width$}  {:>6}  {:>6}  {:8}  {:6}  key",
+        "", "scene", "first", "frames", "for", "store"
+    );
+    let line = |(segment, stored): (&Segment, &bool)| {
+        format!(
+            "{:>4}  {:width$}  {:>6}  {:>6}  {:8}  {:6}  {}",
+            segment.index,
+            scene(video, segment.scene),
+            segment.first_frame,
+            segment.range.len(),
+            if segment.personal { "viewer" } else { "everyone" },
+            if *stored { "there" } else { "new" },
+            segment.key,
+        )
+    };
+    std::iter::once(heading).chain(plan.segments.iter().zip(stored).map(line)).collect()
 }

@@ -3,21 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 use vignette::audience::{Audience, AudienceError, Format as Rows, assign};
 use vignette::forecast::{ForecastOptions, Watch, forecast};
 use vignette::generators::Kind;
+use vignette::inspection::Refusal;
 use vignette::output::{Excerpt, Format, Output, OutputOptions};
 use vignette::renderer::encode::VideoProfile;
+use vignette::renderer::patience;
 use vignette::renderer::plan::Plan;
 use vignette::renderer::render::{Observer, Prepared, Progress, RenderOptions, Stores};
-use vignette::templates::blob::Digest;
+use vignette::templates::blob::{Blob, Digest};
 use vignette::templates::fault::{Warned, shortened};
 use vignette::templates::units::parse_duration;
 use vignette::templates::video::Video;
-use vignette::{Engine, Error, Noted, Template};
+use vignette::{Engine, Error, Inspection, Noted, Template};
 use vignette_server::config::Secret;
 use vignette_server::database::Database;
 use vignette_server::output::{Format as Wish, Output as Wanted};
@@ -30,7 +33,8 @@ use vignette_server::workshop::{
 use vignette_server::{Config, auth};
 
 use super::args::StoreOptions;
-use super::{Stop, inspect, plainly, say, store};
+use super::inspect::Readers;
+use super::{Stop, plainly, say, store};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -70,6 +74,9 @@ pub(super) struct ServeArguments {
     /// The most seconds of video that the new key may have made in a day (UTC)
     #[arg(long, value_name = "N", requires = "add_key", value_parser = clap::value_parser!(u32).range(1..))]
     seconds_per_day: Option<u32>,
+    /// The most links that the new key may make in a day (UTC)
+    #[arg(long, value_name = "N", requires = "add_key", value_parser = clap::value_parser!(u32).range(1..))]
+    links_per_day: Option<u32>,
     /// Makes another key that may do what the key with this id may, prints it once, and ends the old one in a while
     #[arg(long, value_name = "ID", conflicts_with = "add_key")]
     renew_key: Option<String>,
@@ -92,6 +99,7 @@ fn machine(why: impl ToString) -> Stop {
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
+    super::memory::keep_large_buffers();
     let config = configuration(&arguments)?;
     let faults = config.faults();
     for fault in &faults {
@@ -117,17 +125,35 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
         place.store = Some(config.data_dir.join("store").to_string_lossy().into_owned());
     }
     let stores = store::open(&place, &plainly);
-    let mut engine = Engine::new()?.with_stores(stores);
+    let limits = &config.limits;
+    patience::set(Duration::from_secs(limits.stall_seconds));
+    let readers = Arc::new(Readers::new(limits.reader_seconds, limits.reader_bytes, config.cores()));
+    let mut engine = Engine::new()?.with_stores(stores).with_inspection(inspection(&config, readers.clone()));
     if let Some(fetcher) = Fetcher::new(&config) {
         engine = engine.with_fetch(Arc::new(move |address| fetcher.fetch(address)));
+        // A viewer may wait for the first one.
+        readers.warm_up();
     }
     let engine = Arc::new(engine);
-    let shop = Arc::new(Shop { engine });
+    let shop = Arc::new(Shop { engine, readers });
     vignette_server::run(config, shop, arguments.rotate_keys, |started| {
         // Nobody reads it where standard output is closed.
         let _ = say(&format!("listening on {}", started.url));
     })
     .map_err(machine)
+}
+
+/// Has all files read elsewhere before they are read here, but for those that the operator put into the gallery.
+fn inspection(config: &Config, readers: Arc<Readers>) -> Inspection {
+    let gallery = config.templates.as_ref().and_then(|folder| folder.canonicalize().ok());
+    let most_pixels = config.limits.asset_pixels;
+    let inspect = move |kind, blob: &Blob| match blob.path() {
+        Some(path) if gallery.as_ref().is_some_and(|gallery| path.starts_with(gallery)) => Ok(()),
+        Some(_) => readers.file(kind, blob, u64::MAX),
+        // It was fetched.
+        None => readers.file(kind, blob, most_pixels),
+    };
+    Inspection { name: format!("gallery, {most_pixels} pixels"), inspect: Arc::new(inspect) }
 }
 
 /// The configuration file, with what was typed over it.
@@ -167,17 +193,23 @@ fn keys(config: &Config, arguments: &ServeArguments) -> Result<(), Stop> {
         };
     }
     let Some(tenant) = &arguments.add_key else { return Ok(()) };
-    let quota = Quota { renders: arguments.renders_per_day, seconds: arguments.seconds_per_day };
+    let quota = Quota {
+        renders: arguments.renders_per_day,
+        seconds: arguments.seconds_per_day,
+        links: arguments.links_per_day,
+    };
     let (id, key) = auth::make_key(&records, tenant, &arguments.scopes, quota).map_err(Stop::Usage)?;
     say(&format!("id {id}\nkey {key}"))
 }
 
 struct Shop {
     engine: Arc<Engine>,
+    readers: Arc<Readers>,
 }
 
 struct OpenTemplate {
     engine: Arc<Engine>,
+    readers: Arc<Readers>,
     template: Template,
 }
 
@@ -246,7 +278,8 @@ impl Observer for Cancelled<'_> {
 impl Workshop for Shop {
     fn open(&self, folder: &Path) -> Result<Warned<Arc<dyn Opened>>, MakeError> {
         let Warned { value, warnings } = self.engine.open(folder, &[]).map_err(fault)?;
-        let opened = OpenTemplate { engine: self.engine.clone(), template: value };
+        let opened =
+            OpenTemplate { engine: self.engine.clone(), readers: self.readers.clone(), template: value };
         Ok(Warned { value: Arc::new(opened), warnings })
     }
 
@@ -255,7 +288,10 @@ impl Workshop for Shop {
     }
 
     fn inspect(&self, folder: &Path) -> Result<(), MakeError> {
-        inspect::inspect(folder)
+        self.readers.package(folder).map_err(|refusal| match refusal {
+            Refusal::File(why) => MakeError::Input(format!("the package, or a file of it: {why}")),
+            Refusal::Machine(why) => MakeError::Machine(why),
+        })
     }
 
     fn stores(&self) -> &Stores {
@@ -313,6 +349,15 @@ impl Opened for OpenTemplate {
             RowForm::JsonLines => Rows::JsonLines,
             RowForm::Parquet => Rows::Parquet,
         };
+        if form == Rows::Parquet {
+            let file = fs::File::open(audience).map_err(|error| {
+                MakeError::Machine(format!("an audience cannot be read: {}", error.kind()))
+            })?;
+            self.readers.parquet(file).map_err(|refusal| match refusal {
+                Refusal::File(why) => MakeError::Input(why),
+                Refusal::Machine(why) => MakeError::Machine(why),
+            })?;
+        }
         let audience = Audience::open_as(audience, form).map_err(unread)?;
         let place = |name: &String| {
             let found = audience.columns().iter().position(|known| known == name);

@@ -197,7 +197,8 @@ impl Subject<'_> {
         let (mut turns, mut bytes) = (0, 0);
         while turns == 0 || (turns < MOST_TURNS && clock.seconds() < SHORTEST.as_secs_f64()) {
             let mut composer = composition.composer();
-            let mut encoder = SegmentEncoder::start(profile).map_err(RenderError::from)?;
+            let mut encoder =
+                SegmentEncoder::start(profile, segment.range.len()).map_err(RenderError::from)?;
             for frame in segment.range.start..segment.range.end {
                 if self.watch.cancelled() {
                     return Err(RenderError::Cancelled.into());

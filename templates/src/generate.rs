@@ -170,6 +170,20 @@ pub struct ImageRequest {
     pub style: Option<String>,
     /// The colours to use, or empty for the provider's own choice.
     pub palette: Vec<Color>,
+    /// The picture that is changed as the prompt says; `None` draws a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+}
+
+/// A picture that is changed instead of drawing a new one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The picture: a PNG, JPEG or WebP file. What does not fit the shape that is asked for is cut off evenly.
+    pub picture: Source,
+    /// A picture of the same shape that is clear where the picture may be changed; `None` lets all of it be changed.
+    pub mask: Option<Source>,
+    /// Whether the picture is shown as it is when nobody changed it; otherwise that is an error.
+    pub or_unchanged: bool,
 }
 
 /// Asks for a photo to be prepared: turned upright, judged, cropped, enlarged, cut out, restyled. It never leaves this machine.

@@ -92,6 +92,47 @@ fn what_is_wrong_is_found_before_there_is_a_viewer() {
     }
 }
 
+fn edit(asset: &str, image: &str) -> String {
+    template(asset, PLAIN).replace(&format!("{{ photo: {PLAIN} }}"), &format!("{{ image: {image} }}"))
+}
+
+#[test]
+fn a_picture_is_changed_by_its_content_and_counts_as_personal() {
+    let all = "{ prompt: add a hat, from: own, mask: other, width: 32, height: 24, send_personal: true }";
+    for (image, may_be_sent, or_unchanged) in [
+        ("{ prompt: add a hat, from: own }", false, true),
+        (all, true, true),
+        ("{ prompt: add a hat, from: own, fallback: assets/person.svg }", false, false),
+    ] {
+        let template = open(&edit(OWN, image));
+        let data = template.data("viewer", maria()).unwrap();
+        let request = ask(&template, &data, &BTreeMap::new(), &world()).unwrap().remove(0);
+        assert_eq!(
+            (request.viewer.fields, request.viewer.may_be_sent),
+            (vec!["/photo".to_owned()], may_be_sent)
+        );
+        let RequestKind::Image(asked) = request.kind else { panic!("{image}") };
+        let edit = asked.edit.unwrap();
+        assert_eq!((edit.picture.digest, edit.or_unchanged), (Digest::of(PNG), or_unchanged), "{image}");
+        assert_eq!(edit.mask.map(|mask| mask.digest), (image == all).then(|| Digest::of(PNG)), "{image}");
+    }
+    for (image, expected) in [
+        ("{ prompt: a, from: onw }", "unknown image `onw`"),
+        ("{ prompt: a, from: portrait }", "`portrait` is generated"),
+        ("{ prompt: a, mask: other }", "`mask` says which part of a picture is changed, and there is none"),
+        ("{ prompt: a, from: own, style: waves }", "`style` is that of a picture that is drawn"),
+        ("{ from: own }", "the field `prompt` is missing"),
+    ] {
+        let found = faults(&edit(OWN, image));
+        assert!(found.contains(expected), "{image}: {found}");
+    }
+    // Without a photo there is nothing to change: what stands in for it is shown.
+    let text = edit(OWN_OR_DRAWN, "{ prompt: a, from: own }");
+    let (digest, warnings) = shown(&text, json!({}), &BTreeMap::new()).unwrap();
+    assert_eq!(digest, Digest::of(support::SVG));
+    assert!(warnings.contains("the fallback stands in for `portrait`"), "{warnings}");
+}
+
 /// What the first layer shows, and the warnings.
 fn shown(
     text: &str,

@@ -79,6 +79,11 @@ impl Service {
         Service { child, port, log }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as kill -9 does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

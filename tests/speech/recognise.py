@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Says what an independent recogniser hears: whisper base, run by faster-whisper, without a network.
 
-    recognise.py FILE.wav...      prints one JSON line for each file:
+    recognise.py [--language CODE] FILE.wav...      prints one JSON line for each file (CODE: ISO 639, by default en):
     {"file": "...", "text": "...", "words": [["Hello", 0.0, 0.42], ...]}    times in seconds
 
 It runs in the environment that `scripts/setup.sh --tests` makes (tests/speech/requirements.txt). The weights are in two
@@ -59,9 +59,12 @@ def main():
     from faster_whisper import WhisperModel
 
     whisper = WhisperModel(str(model()), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
-    for file in sys.argv[1:]:
+    files, language = sys.argv[1:], "en"
+    if files[:1] == ["--language"]:
+        language, files = files[1], files[2:]
+    for file in files:
         segments, _ = whisper.transcribe(
-            file, language="en", beam_size=5, temperature=0.0, word_timestamps=True, condition_on_previous_text=False
+            file, language=language, beam_size=5, temperature=0.0, word_timestamps=True, condition_on_previous_text=False
         )
         words = [[word.word.strip(), word.start, word.end] for segment in segments for word in segment.words]
         line = {"file": file, "text": " ".join(word for word, _, _ in words), "words": words}

@@ -103,11 +103,11 @@ fn the_declared_fallback_stands_in_and_says_why() {
 
 #[test]
 fn a_slow_provider_is_left_behind() {
-    let slow = Fake::new("slow", 5_000, Ok("late"));
-    let good = Fake::new("good", 0, Ok("in time"));
+    let slow = Fake::new("slow", 5_000, Ok("It is late."));
+    let good = Fake::new("good", 0, Ok("It is in time."));
     let started = Instant::now();
     let engine = engine(400, &[&slow, &good]);
-    assert_eq!(words(&engine.generate_one(&text("hook", 1, None)).unwrap()), "in time");
+    assert_eq!(words(&engine.generate_one(&text("hook", 1, None)).unwrap()), "It is in time.");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let only_slow = self::engine(200, &[&slow]);
     let error = only_slow.generate_one(&text("hook", 1, None)).unwrap_err().to_string();
@@ -116,7 +116,7 @@ fn a_slow_provider_is_left_behind() {
 
 #[test]
 fn calls_left_behind_are_bounded_and_forgotten_when_they_return() {
-    let slow = Fake::new("slow", 1_200, Ok("late"));
+    let slow = Fake::new("slow", 1_200, Ok("It is late."));
     let engine = engine(1, &[&slow]);
     let requests: Vec<_> = (0..60).map(|seed| text("hook", seed, None)).collect();
     let results = engine.generate(&requests);
@@ -133,13 +133,13 @@ fn calls_left_behind_are_bounded_and_forgotten_when_they_return() {
 
 #[test]
 fn the_same_request_is_asked_once() {
-    let good = Fake::new("good", 50, Ok("Hello"));
+    let good = Fake::new("good", 50, Ok("Hello there."));
     let engine = engine(5_000, &[&good]);
     // Names differ, the request does not.
     let requests: Vec<_> = (0..40).map(|n| text(&format!("hook{n}"), n % 2, None)).collect();
     let results = engine.generate(&requests);
     assert_eq!(results.len(), 40);
-    assert!(results.iter().all(|result| words(result.as_ref().unwrap()) == "Hello"));
+    assert!(results.iter().all(|result| words(result.as_ref().unwrap()) == "Hello there."));
     assert_eq!(good.asked(), 2, "one for each seed");
     let mut other = text("hook", 0, None);
     other.locale = "de".into();
@@ -157,7 +157,7 @@ fn errors_of_a_shared_call_name_the_asker() {
 
 #[test]
 fn memory_is_bounded() {
-    let good = Fake::new("good", 0, Ok("Hello"));
+    let good = Fake::new("good", 0, Ok("Hello there."));
     let options = Options { cache_bytes: 10_000, ..Options::default() };
     let engine = Engine::new(options).with_text(vec![Arc::clone(&good) as _]);
     for seed in 0..200 {

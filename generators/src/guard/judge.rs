@@ -92,6 +92,15 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
     names::check(&line, &known, copy.others)?;
     copy.lists.check(&line, &own)?;
     language::check(&line, &copy.request.locale, &known)?;
+    if says_nothing_else(&line, &copy.text.facts) {
+        return Err("it says nothing but the facts".to_owned());
+    }
+    if is_fragment(&line) {
+        return Err("it is no whole sentence or phrase".to_owned());
+    }
+    if repeats(&line, &copy.text.prompt) {
+        return Err("it repeats what it was asked to write".to_owned());
+    }
     Ok(line)
 }
 
@@ -132,6 +141,45 @@ fn holds(line: &str, fact: &str) -> bool {
     })
 }
 
+/// Whether `line` has no letter besides those of `facts`: names and figures alone are no sentence.
+fn says_nothing_else(line: &str, facts: &[String]) -> bool {
+    let mut rest = super::clean(line).to_lowercase();
+    for fact in facts.iter().map(|fact| super::clean(fact).to_lowercase()).filter(|fact| !fact.is_empty()) {
+        rest = rest.replace(&fact, " ");
+    }
+    !facts.is_empty() && !rest.chars().any(char::is_alphabetic)
+}
+
+/// Whether `line` breaks off or is a word by itself: it ends without a mark, and begins in the middle of a sentence or has fewer words than
+/// a phrase needs. Scripts without capitals or spaces are not judged by them.
+fn is_fragment(line: &str) -> bool {
+    let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+    let is_spaced = line.chars().all(|c| u32::from(c) < 0x0E00 || !c.is_alphabetic());
+    let begins_inside = line.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_lowercase);
+    !ends_as_sentence(line) && (begins_inside || (is_spaced && words < 3))
+}
+
+fn ends_as_sentence(line: &str) -> bool {
+    line.ends_with(['.', '!', '?', '…', '。', '！', '？', '।', '؟', '۔'])
+}
+
+/// Words of a prompt's beginning that no line of copy says in this order, unless it repeats the prompt.
+const OPENING: usize = 5;
+
+/// Whether `line` begins or goes on as `prompt` begins. An instruction begins with what is to be done, which is nothing for a viewer;
+/// models that do not follow it give it back.
+fn repeats(line: &str, prompt: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let lower = super::clean(text).to_lowercase();
+        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let (line, prompt) = (words(line), words(prompt));
+    let opening = &prompt[..prompt.len().min(OPENING)];
+    // Shorter ones (`Greet Maria`) could be said by chance.
+    opening.len() > 2 && line.windows(opening.len()).any(|part| part == opening)
+}
+
 /// A line that a model put between quotation marks, without them.
 fn unquoted(line: &str) -> String {
     for (open, close) in [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')] {
@@ -152,7 +200,7 @@ fn score(line: &str, max_chars: usize) -> i64 {
         0.2..=1.0 => 10,
         _ => 0,
     };
-    if line.ends_with(['.', '!', '?', '…', '。', '！', '？', '।', '؟', '۔']) {
+    if ends_as_sentence(line) {
         score += 10;
     }
     score -= 3 * (line.matches('!').count() as i64 - 1).max(0);
@@ -227,6 +275,12 @@ mod tests {
                 Err("at most 60"),
             ),
             ("empty", " ", "en", Err("empty")),
+            ("the name alone", "Maria!", "en", Err("nothing but the facts")),
+            ("a word", "Maria now", "en", Err("no whole sentence")),
+            ("a part of a sentence", "and Maria has three courses left", "en", Err("no whole sentence")),
+            ("a phrase", "Three courses left, Maria", "en", Ok(())),
+            ("the prompt", "One warm sentence for Maria!", "en", Err("repeats what it was asked")),
+            ("a part of the prompt", "Maria, who has 3 courses left.", "en", Ok(())),
         ];
         for (name, line, locale, expected) in table {
             let result = judged(line, &["maria"], locale);

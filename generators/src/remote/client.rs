@@ -56,8 +56,33 @@ pub(crate) struct Expected {
     pub types: &'static [&'static str],
     /// The longest answer in bytes.
     pub max_bytes: u64,
-    /// How long the first byte of a streamed answer may take. Once it is there the call is not tried again.
-    pub first_byte: Option<Duration>,
+    /// How long the first of a streamed answer that is of use may take ([`Sink::take`]). Once it is there the call is not tried
+    /// again.
+    pub first: Option<Duration>,
+}
+
+/// What is sent.
+pub(crate) enum Sent<'a> {
+    Json(&'a Value),
+    /// A form with files (RFC 7578): the whole media type, and the body.
+    Form(String, Vec<u8>),
+}
+
+/// Takes an answer piece by piece, in order.
+pub(crate) trait Sink: Send + 'static {
+    /// Takes the next bytes; whether something of use was in what came so far.
+    ///
+    /// # Errors
+    /// Why no more of it is wanted; then no more is read.
+    fn take(&mut self, bytes: &[u8]) -> Result<bool, String>;
+}
+
+/// Keeps all of it.
+impl Sink for Vec<u8> {
+    fn take(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        self.extend_from_slice(bytes);
+        Ok(true)
+    }
 }
 
 pub(crate) const JSON: &[&str] = &["application/json"];
@@ -85,11 +110,19 @@ pub(crate) fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// Whether `url` leads to this machine.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let host = url.parse::<ureq::http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     let Some(host) = host else { return false };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// How connections are encrypted: with the certificates that this machine trusts.
+pub(crate) fn tls() -> TlsConfig {
+    TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build()
 }
 
 impl Client {
@@ -102,14 +135,7 @@ impl Client {
             .max_response_header_size(32 << 10)
             .user_agent(concat!("vignette/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
-            .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::PlatformVerifier)
-                    .unversioned_rustls_crypto_provider(Arc::new(
-                        rustls::crypto::aws_lc_rs::default_provider(),
-                    ))
-                    .build(),
-            );
+            .tls_config(tls());
         if is_loopback(&options.url) {
             // A proxy of the environment is for the world outside.
             config = config.proxy(None);
@@ -127,7 +153,7 @@ impl Client {
         !self.options.local
     }
 
-    /// What `read` makes of the answer to `body` at `path`, and what it took.
+    /// What `read` makes of the answer to `sent` at `path`, and what it took.
     ///
     /// A call that cannot be answered now is tried again after a random wait that doubles from try to try, or after as long as
     /// the server asks for, as long as there is time.
@@ -138,11 +164,32 @@ impl Client {
     pub(crate) fn post<T>(
         &self,
         path: &str,
-        body: &Value,
+        sent: &Sent<'_>,
         most: Cost,
         expected: &Expected,
         context: &Context,
         read: impl Fn(&[u8]) -> Result<(T, Cost, String), String>,
+    ) -> Result<Answer<T>, GenerateError> {
+        self.post_into(path, sent, most, expected, context, Vec::new, |bytes: Vec<u8>| read(&bytes))
+    }
+
+    /// [`Client::post`] whose answer goes piece by piece into what `sink` makes for each try.
+    ///
+    /// # Errors
+    /// As [`Client::post`], and what the sink found wrong.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another side of one call, and they are named where it is made"
+    )]
+    pub(crate) fn post_into<T, S: Sink>(
+        &self,
+        path: &str,
+        sent: &Sent<'_>,
+        most: Cost,
+        expected: &Expected,
+        context: &Context,
+        sink: impl Fn() -> S,
+        read: impl Fn(S) -> Result<(T, Cost, String), String>,
     ) -> Result<Answer<T>, GenerateError> {
         let started = Instant::now();
         let given = context.remaining().min(self.options.deadline);
@@ -154,15 +201,11 @@ impl Client {
         loop {
             let permit = self.gate.enter(most, latest)?;
             let left = end.saturating_duration_since(Instant::now());
-            let outcome =
-                if left.is_zero() { Err(Fault::late()) } else { self.try_once(path, body, expected, left) };
-            let outcome = outcome.and_then(|bytes| {
-                read(&bytes).map_err(|reason| Fault {
-                    end: End::Lost(reason.clone()),
-                    again: false,
-                    kind: What::Answer(reason),
-                })
-            });
+            let outcome = match left.is_zero() {
+                true => Err(Fault::late()),
+                false => self.try_once(path, sent, expected, left, sink()),
+            };
+            let outcome = outcome.and_then(|taken| read(taken).map_err(Fault::answer));
             let fault = match outcome {
                 Ok((value, took, version)) => {
                     cost = sum(cost, permit.end(&End::Answered(took)));
@@ -185,42 +228,51 @@ impl Client {
         }
     }
 
-    fn try_once(
+    fn try_once<S: Sink>(
         &self,
         path: &str,
-        body: &Value,
+        sent: &Sent<'_>,
         expected: &Expected,
         left: Duration,
-    ) -> Result<Vec<u8>, Fault> {
-        let bytes =
-            serde_json::to_vec(body).map_err(|_| Fault::again("the request cannot be written as JSON"))?;
-        let url = format!("{}{path}", self.options.url);
+        mut sink: S,
+    ) -> Result<S, Fault> {
+        let (content_type, bytes) = match sent {
+            Sent::Json(body) => {
+                let bytes = serde_json::to_vec(body)
+                    .map_err(|_| Fault::again("the request cannot be written as JSON"))?;
+                ("application/json".to_owned(), bytes)
+            }
+            Sent::Form(content_type, bytes) => (content_type.clone(), bytes.clone()),
+        };
         let call = Call {
             agent: self.agent.clone(),
             options: Arc::clone(&self.options),
+            url: format!("{}{path}", self.options.url),
+            content_type,
             types: expected.types,
             max_bytes: expected.max_bytes,
         };
-        let Some(first_byte) = expected.first_byte else {
-            return call.fetch(&url, &bytes, left, &mut || ());
+        let Some(first) = expected.first else {
+            call.fetch(&bytes, left, &mut sink, &mut || ())?;
+            return Ok(sink);
         };
         // Nothing can be told of a body while it is read, so it is read beside. It ends at the deadline, whoever waits for it.
         let started = Instant::now();
         let (sender, events) = mpsc::channel();
-        let first = sender.clone();
+        let begun = sender.clone();
         std::thread::Builder::new()
             .name(format!("stream {}", self.options.provider))
             .spawn(move || {
-                let done = call.fetch(&url, &bytes, left, &mut || drop(first.send(Event::Begun)));
-                let _ = sender.send(Event::Done(done));
+                let done = call.fetch(&bytes, left, &mut sink, &mut || drop(begun.send(Event::Begun)));
+                let _ = sender.send(Event::Done(done.map(|()| sink)));
             })
             .map_err(|_| Fault::again("a thread cannot be started"))?;
-        match events.recv_timeout(first_byte.min(left)) {
+        match events.recv_timeout(first.min(left)) {
             Ok(Event::Done(done)) => return done,
             Ok(Event::Begun) => {}
-            Err(_) if first_byte >= left => return Err(Fault::late()),
+            Err(_) if first >= left => return Err(Fault::late()),
             Err(_) => {
-                let message = format!("it sent nothing within {} ms", first_byte.as_millis());
+                let message = format!("it sent nothing of use within {} ms", first.as_millis());
                 return Err(Fault::again(&message));
             }
         }
@@ -251,36 +303,38 @@ impl Client {
 }
 
 /// What is told of an answer while it is read.
-enum Event {
-    /// Its first byte is there.
+enum Event<S> {
+    /// The first of it that is of use is there.
     Begun,
-    Done(Result<Vec<u8>, Fault>),
+    Done(Result<S, Fault>),
 }
 
 /// One request, with all that it takes.
 struct Call {
     agent: Agent,
     options: Arc<ClientOptions>,
+    url: String,
+    content_type: String,
     types: &'static [&'static str],
     max_bytes: u64,
 }
 
 impl Call {
-    /// The answer's body; `begun` is called when its first byte is there.
+    /// Gives the answer's body to `sink`; `begun` is called when something of use came.
     fn fetch(
         &self,
-        url: &str,
         body: &[u8],
         left: Duration,
+        sink: &mut dyn Sink,
         begun: &mut dyn FnMut(),
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<(), Fault> {
         let mut request = self
             .agent
-            .post(url)
+            .post(&self.url)
             .config()
             .timeout_global(Some(left))
             .build()
-            .header("content-type", "application/json");
+            .header("content-type", &self.content_type);
         if let Some(key) = &self.options.key {
             request = match &self.options.key_header {
                 Some(name) => request.header(name, key),
@@ -309,19 +363,20 @@ impl Call {
             return Err(too_long());
         }
         let mut reader = response.body_mut().as_reader();
-        let mut bytes = Vec::new();
+        let (mut length, mut has_begun) = (0, false);
         let mut block = [0; 16 << 10];
         loop {
             match reader.read(&mut block) {
                 Ok(0) => break,
                 Ok(count) => {
-                    if bytes.is_empty() {
-                        begun();
-                    }
-                    if (bytes.len() + count) as u64 > self.max_bytes {
+                    length += count as u64;
+                    if length > self.max_bytes {
                         return Err(too_long());
                     }
-                    bytes.extend_from_slice(&block[..count]);
+                    if sink.take(&block[..count]).map_err(Fault::answer)? && !has_begun {
+                        has_begun = true;
+                        begun();
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::TimedOut => return Err(Fault::late()),
@@ -333,9 +388,9 @@ impl Call {
                 }
             }
         }
-        match stated.is_some_and(|stated| stated != bytes.len() as u64) {
+        match stated.is_some_and(|stated| stated != length) {
             true => Err(Fault::again("its answer ends in the middle")),
-            false => Ok(bytes),
+            false => Ok(()),
         }
     }
 }

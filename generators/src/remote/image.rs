@@ -1,5 +1,5 @@
-//! Pictures by `POST …/images/generations`, as in OpenAI's API reference (Images, "Create image") and in local servers that
-//! follow it.
+//! Pictures by `POST …/images/generations` and `POST …/images/edits`, as in OpenAI's API reference (Images, "Create image" and
+//! "Create image edit") and in local servers that follow it.
 
 use std::io::Cursor;
 
@@ -8,10 +8,10 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageFormat, ImageReader, Limits, RgbaImage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use vignette_templates::blob::Blob;
-use vignette_templates::generate::{Cost, ImageRequest};
+use vignette_templates::blob::{Blob, Digest};
+use vignette_templates::generate::{Cost, Edit, ImageRequest};
 
-use super::client::{Client, Expected, JSON};
+use super::client::{Client, Expected, JSON, Sent};
 use super::prompt;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
@@ -23,6 +23,8 @@ const MAX_PICTURE: usize = 32 << 20;
 const MAX_ANSWER: u64 = (MAX_PICTURE as u64 / 3 + 1) * 4 + (64 << 10);
 /// The longest side of a picture that is decoded.
 const MAX_SIDE: u32 = 8192;
+/// The longest picture that is sent to be changed, in bytes.
+const MAX_SENT: usize = 20 << 20;
 
 /// How a picture is asked for.
 #[derive(Clone, Debug)]
@@ -38,16 +40,72 @@ pub(crate) struct PicturesOptions {
     pub price: f64,
 }
 
-/// A service that draws.
+/// A service that draws, or one that changes pictures.
 pub(crate) struct Pictures {
     client: Client,
     options: PicturesOptions,
+    edits: bool,
 }
 
 impl Pictures {
     pub(crate) fn new(client: Client, options: PicturesOptions) -> Self {
-        Pictures { client, options }
+        Pictures { client, options, edits: false }
     }
+
+    /// The service that changes pictures by `POST …/images/edits`.
+    pub(crate) fn that_edits(client: Client, options: PicturesOptions) -> Self {
+        Pictures { client, options, edits: true }
+    }
+
+    /// The fields of a request as a form with the picture and its mask.
+    fn form(&self, fields: &Map<String, Value>, edit: &Edit) -> Result<Sent<'static>, GenerateError> {
+        let too_long = || {
+            GenerateError::Invalid(format!(
+                "{}: the picture to change is longer than the {MAX_SENT} bytes that are sent; make `width` and `height` smaller",
+                self.name()
+            ))
+        };
+        let missing = || GenerateError::Provider {
+            provider: self.name().to_owned(),
+            reason: "the request came without its picture".to_owned(),
+        };
+        let mut files = Vec::new();
+        for (name, source) in [("image", Some(&edit.picture)), ("mask", edit.mask.as_ref())] {
+            let Some(source) = source else { continue };
+            let file = source.file.as_ref().ok_or_else(missing)?;
+            if file.bytes().len() > MAX_SENT {
+                return Err(too_long());
+            }
+            files.push((name, file.bytes()));
+        }
+        // Nothing that is sent can hold a digest of itself.
+        let mut all = Value::Object(fields.clone()).to_string();
+        for source in [Some(&edit.picture), edit.mask.as_ref()].into_iter().flatten() {
+            all.push_str(&source.digest.to_string());
+        }
+        let boundary = format!("vignette-{}", &Digest::of(all.as_bytes()).to_string()[..32]);
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let head =
+                format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n", quoted(name));
+            body.extend([head.as_bytes(), text.as_bytes(), b"\r\n"].concat());
+        }
+        for (name, bytes) in files {
+            let head = format!(
+                "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{name}.png\"\r\n\
+                 content-type: image/png\r\n\r\n"
+            );
+            body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+        }
+        body.extend(format!("--{boundary}--\r\n").into_bytes());
+        Ok(Sent::Form(format!("multipart/form-data; boundary={boundary}"), body))
+    }
+}
+
+/// A field's name between quotation marks, as browsers write it (WHATWG HTML, "multipart form data").
+fn quoted(name: &str) -> String {
+    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 impl ImageProvider for Pictures {
@@ -57,6 +115,10 @@ impl ImageProvider for Pictures {
 
     fn model(&self) -> String {
         self.options.model.clone()
+    }
+
+    fn edits(&self) -> bool {
+        self.edits
     }
 
     fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError> {
@@ -83,10 +145,16 @@ impl ImageProvider for Pictures {
             }
             fields.extend(self.options.extra.clone());
         }
+        let sent = match (&request.edit, &body) {
+            (None, _) => Sent::Json(&body),
+            (Some(edit), Value::Object(fields)) => self.form(fields, edit)?,
+            (Some(edit), _) => self.form(&Map::new(), edit)?,
+        };
+        let path = if self.edits { "/images/edits" } else { "/images/generations" };
         let cost = Cost { micros: self.options.price.ceil() as u64, ..Cost::default() };
-        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first_byte: None };
+        let expected = Expected { types: JSON, max_bytes: MAX_ANSWER, first: None };
         self.client
-            .post("/images/generations", &body, cost, &expected, context, |bytes| {
+            .post(path, &sent, cost, &expected, context, |bytes| {
                 let answer: Drawn = serde_json::from_slice(bytes)
                     .map_err(|_| "it is not the JSON of drawn pictures".to_owned())?;
                 Ok((picture(&answer, request), cost, String::new()))

@@ -40,6 +40,11 @@ pub(super) fn as_data(value: &str) -> String {
     format!("{OPEN}{json}{CLOSE}")
 }
 
+/// A line of an answer without the marks and quotation marks that a model copied together with a value.
+pub(super) fn unmarked(line: &str) -> String {
+    line.replace("⟦\"", "").replace("\"⟧", "")
+}
+
 /// The prompt for models that take words and no marks, such as those that draw: values between quotation marks.
 pub(super) fn plain(prompt: &str, pieces: &[Piece]) -> String {
     if pieces.is_empty() {
@@ -169,6 +174,13 @@ mod tests {
         }
         assert!(prompt(&"x".repeat(5_000)).chars().count() < 230);
         assert!(quoted(&"x".repeat(50_000), &[]).chars().count() <= MAX_PROMPT + 1);
+    }
+
+    #[test]
+    fn marks_that_come_back_with_a_value_go() {
+        assert_eq!(unmarked("Welcome, ⟦\"Maria\"⟧!"), "Welcome, Maria!");
+        // What is left of them is for the guard to find.
+        assert_eq!(unmarked("Welcome, ⟦Maria"), "Welcome, ⟦Maria");
     }
 
     #[test]

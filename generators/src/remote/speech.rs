@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use vignette_templates::generate::{Cost, Voice, VoiceRequest};
 
-use super::client::{Client, Expected};
+use super::client::{Client, Expected, Sent};
 use super::own_voice;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
@@ -83,10 +83,10 @@ impl VoiceProvider for Speech {
         let money = self.options.price_request + self.options.price_million * characters as f64 / 1e6;
         let cost = Cost { characters, micros: money.ceil() as u64, ..Cost::default() };
         let types: &'static [&'static str] = &["audio/", "application/octet-stream"];
-        let expected = Expected { types, max_bytes: MAX_ANSWER, first_byte: None };
+        let expected = Expected { types, max_bytes: MAX_ANSWER, first: None };
         let raw = self.options.raw.then_some(RAW_RATE);
         self.client
-            .post("/audio/speech", &body, cost, &expected, context, |bytes| {
+            .post("/audio/speech", &Sent::Json(&body), cost, &expected, context, |bytes| {
                 // The characters were spoken and count, whatever the sound is.
                 Ok((from_outside(bytes, raw, &[], request, self.name()), cost, String::new()))
             })

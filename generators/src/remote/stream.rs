@@ -14,18 +14,20 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vignette_templates::generate::{Cost, Voice, VoiceRequest};
 
-use super::client::{Client, Expected};
+use super::client::{Client, Expected, Sent, Sink};
 use super::own_voice;
 use crate::error::GenerateError;
 use crate::gate::Usage;
 use crate::guard;
 use crate::provider::{Answer, Context, VoiceProvider};
-use crate::voice::{Aligned, from_outside};
+use crate::voice::{Aligned, from_outside, longest_seconds};
 
 /// The longest answer that is read: 32 MiB of sound as base64, and what is said about it.
 const MAX_ANSWER: u64 = 56 << 20;
 /// The longest sound.
 const MAX_SOUND: usize = 32 << 20;
+/// What a service may be silent for around the words, in seconds.
+const SILENCE: f64 = 10.0;
 /// More pieces than this are told of no text that is spoken at once.
 const MAX_PIECES: usize = 40_000;
 /// A chunk that begins so many seconds before the end of the last one counts its time from its own beginning.
@@ -52,7 +54,7 @@ pub(crate) struct SpeechStreamOptions {
     pub voices: BTreeMap<String, String>,
     /// The rate of the samples that are asked for, one of [`RATES`].
     pub rate: u32,
-    /// How long the first chunk may take.
+    /// How long the first chunk with sound in it may take.
     pub first_chunk: Duration,
     /// Fields that are added to each request as they are.
     pub extra: Map<String, Value>,
@@ -124,14 +126,28 @@ impl VoiceProvider for SpeechStream {
         let money = self.options.price_request + self.options.price_million * characters as f64 / 1e6;
         let cost = Cost { characters, micros: money.ceil() as u64, ..Cost::default() };
         let expected =
-            Expected { types: TYPES, max_bytes: MAX_ANSWER, first_byte: Some(self.options.first_chunk) };
+            Expected { types: TYPES, max_bytes: MAX_ANSWER, first: Some(self.options.first_chunk) };
         let rate = self.options.rate;
+        // Longer than it can be is known to be wrong before it ends.
+        let longest = longest_seconds(request) + SILENCE;
         let path = format!("/text-to-speech/{voice}/stream/with-timestamps?output_format=pcm_{rate}");
         self.client
-            .post(&path, &body, cost, &expected, context, |bytes| {
-                let (sound, aligned) = chunks(bytes, rate)?;
-                Ok((from_outside(&sound, Some(rate), &aligned, request, self.name()), cost, String::new()))
-            })
+            .post_into(
+                &path,
+                &Sent::Json(&body),
+                cost,
+                &expected,
+                context,
+                || Chunks::new(rate, longest),
+                |chunks| {
+                    let (sound, aligned) = chunks.finish()?;
+                    Ok((
+                        from_outside(&sound, Some(rate), &aligned, request, self.name()),
+                        cost,
+                        String::new(),
+                    ))
+                },
+            )
             .and_then(|answer| {
                 Ok(Answer {
                     value: answer.value?,
@@ -175,43 +191,87 @@ struct Alignment {
     character_end_times_seconds: Vec<f64>,
 }
 
-/// The sound of all chunks, samples of 16 bits at `rate`, and when each piece of the text sounds in it.
-///
-/// # Errors
-/// What is wrong with the answer.
-fn chunks(bytes: &[u8], rate: u32) -> Result<(Vec<u8>, Vec<Aligned>), String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let mut sound: Vec<u8> = Vec::new();
-    let mut aligned: Vec<Aligned> = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
+/// What came of a stream so far: the sound of its chunks, samples of 16 bits, and when each piece of the text sounds in it. Each line
+/// is read once it is whole.
+struct Chunks {
+    rate: u32,
+    /// The longest sound that can be right, in seconds.
+    longest: f64,
+    /// The bytes of a line that is not whole.
+    line: Vec<u8>,
+    sound: Vec<u8>,
+    aligned: Vec<Aligned>,
+}
+
+impl Sink for Chunks {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<bool, String> {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (rest, after) = bytes.split_at(end);
+            bytes = &after[1..];
+            self.line.extend_from_slice(rest);
+            let line = std::mem::take(&mut self.line);
+            self.read(&line)?;
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(!self.sound.is_empty())
+    }
+}
+
+impl Chunks {
+    fn new(rate: u32, longest: f64) -> Self {
+        Chunks { rate, longest, line: Vec::new(), sound: Vec::new(), aligned: Vec::new() }
+    }
+
+    /// The length of the sound so far, in seconds.
+    fn seconds(&self) -> f64 {
+        self.sound.len() as f64 / (2.0 * f64::from(self.rate))
+    }
+
+    fn read(&mut self, line: &[u8]) -> Result<(), String> {
+        let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?.trim();
         let line = line.strip_prefix("data:").map_or(line, str::trim_start);
         if line.is_empty()
             || line == "[DONE]"
             || [":", "event:", "id:", "retry:"].iter().any(|sign| line.starts_with(sign))
         {
-            continue;
+            return Ok(());
         }
         let chunk: Chunk = serde_json::from_str(line)
             .map_err(|_| "a line of it is not the JSON of a chunk of speech".to_owned())?;
         if chunk.error.is_some() || chunk.detail.is_some() {
             return Err("it breaks off with an error".to_owned());
         }
-        let before = sound.len() as f64 / (2.0 * f64::from(rate));
+        let before = self.seconds();
         if let Some(coded) = &chunk.audio_base64 {
             let decoded = STANDARD.decode(coded).map_err(|_| "its sound is not base64".to_owned())?;
-            if sound.len() + decoded.len() > MAX_SOUND {
+            if self.sound.len() + decoded.len() > MAX_SOUND {
                 return Err(format!("its sound is longer than the {MAX_SOUND} bytes that are read"));
             }
-            sound.extend(decoded);
+            self.sound.extend(decoded);
+            if self.seconds() > self.longest {
+                return Err(format!(
+                    "it goes on for more than {:.0} s, which is implausible for its words",
+                    self.longest
+                ));
+            }
         }
-        if let Some(alignment) = chunk.alignment {
-            pieces(alignment, before, &mut aligned)?;
+        match chunk.alignment {
+            Some(alignment) => pieces(alignment, before, &mut self.aligned),
+            None => Ok(()),
         }
     }
-    match sound.is_empty() {
-        true => Err("it holds no sound".to_owned()),
-        false => Ok((sound, aligned)),
+
+    /// All of the sound and its pieces, at the end of the answer.
+    ///
+    /// # Errors
+    /// What is wrong with the last line, which may lack its end; no sound.
+    fn finish(mut self) -> Result<(Vec<u8>, Vec<Aligned>), String> {
+        let line = std::mem::take(&mut self.line);
+        self.read(&line)?;
+        match self.sound.is_empty() {
+            true => Err("it holds no sound".to_owned()),
+            false => Ok((self.sound, self.aligned)),
+        }
     }
 }
 
@@ -256,6 +316,15 @@ mod tests {
         .to_string()
     }
 
+    /// What comes of `bytes`, in pieces of that length.
+    fn chunks(bytes: &[u8], rate: u32, length: usize) -> Result<(Vec<u8>, Vec<Aligned>), String> {
+        let mut chunks = Chunks::new(rate, 60.0);
+        for piece in bytes.chunks(length) {
+            chunks.take(piece)?;
+        }
+        chunks.finish()
+    }
+
     #[test]
     fn chunks_add_up_however_their_time_is_counted() {
         let first = line(1000, &["H", "i", " "], &[0.1, 0.2, 0.4], &[0.2, 0.4, 0.5]);
@@ -267,14 +336,19 @@ mod tests {
             ("from the chunk's", format!("{first}\n{own}\n")),
             ("in events", format!(": hello\nevent: message\ndata: {first}\n\ndata: {own}\n\ndata: [DONE]\n")),
         ] {
-            let (sound, aligned) = chunks(text.as_bytes(), 1000).unwrap();
+            let (sound, aligned) = chunks(text.as_bytes(), 1000, 1 << 20).unwrap();
             assert_eq!(sound.len(), 4000, "{name}");
+            // However it is cut on the way, in the middle of a character too.
+            for length in [1, 7, 100] {
+                let cut = chunks(text.as_bytes(), 1000, length).unwrap();
+                assert_eq!(cut, (sound.clone(), aligned.clone()), "{name}, by {length}");
+            }
             let starts: Vec<f64> = aligned.iter().map(|piece| (piece.start * 10.0).round()).collect();
             assert_eq!(starts, [1.0, 2.0, 4.0, 11.0, 12.0, 13.0], "{name}");
         }
         let words = r#"{"audio_base64":"AAAA","alignment":{"words":["Hi","you"],"word_start_times_seconds":[0,1],"word_end_times_seconds":[1,2]}}"#;
         assert_eq!(
-            chunks(words.as_bytes(), 1000).unwrap().1[1],
+            chunks(words.as_bytes(), 1000, 9).unwrap().1[1],
             Aligned { text: "you".into(), start: 1.0, end: 2.0 }
         );
     }
@@ -304,8 +378,21 @@ mod tests {
                 "times that are none",
             ),
         ] {
-            let error = chunks(text.as_bytes(), 1000).unwrap_err();
+            let error = chunks(text.as_bytes(), 1000, 9).unwrap_err();
             assert!(error.contains(expected) && !error.contains("Maria"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_known_as_soon_as_it_comes() {
+        let mut chunks = Chunks::new(1000, 3.0);
+        let second = line(1000, &[], &[], &[]) + "\n";
+        assert_eq!(chunks.take(&second.as_bytes()[..40]), Ok(false), "no sound yet");
+        assert_eq!(chunks.take(&second.as_bytes()[40..]), Ok(true));
+        chunks.take(second.as_bytes()).unwrap();
+        chunks.take(second.as_bytes()).unwrap();
+        let error = chunks.take(second.as_bytes()).unwrap_err();
+        assert!(error.contains("more than 3 s"), "{error}");
+        assert!(Chunks::new(1000, 3.0).take(b"<html>\n").is_err());
     }
 }

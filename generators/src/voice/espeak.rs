@@ -7,7 +7,7 @@ use vignette_templates::generate::{Voice, VoiceRequest};
 use super::flite::{self, bare, by_length};
 use super::process::Program;
 use super::wav::Sound;
-use super::{Script, align, finish};
+use super::{Script, align, finish, kokoro};
 use crate::error::{GenerateError, did_you_mean};
 use crate::provider::{Context, ModelFile, VoiceProvider};
 
@@ -244,6 +244,9 @@ fn voice_of(request: &VoiceRequest, locale: &str) -> Result<String, GenerateErro
     let variant = match wanted {
         "female" | "slt" | "heart" => "f3",
         "male" => return Ok(language.to_owned()),
+        // Those of a voice that is not installed.
+        other if kokoro::voice_named(other) == Some(true) => "f3",
+        other if kokoro::voice_named(other) == Some(false) => return Ok(language.to_owned()),
         other if flite::VOICES.iter().any(|(name, _)| *name == other) => return Ok(language.to_owned()),
         other => VARIANTS.into_iter().find(|variant| *variant == other).ok_or_else(|| {
             let hint = did_you_mean(other, VARIANTS.into_iter().chain(["female", "male"]));
@@ -256,7 +259,7 @@ fn voice_of(request: &VoiceRequest, locale: &str) -> Result<String, GenerateErro
 }
 
 /// The voice for a BCP 47 tag.
-fn language_voice(locale: &str) -> Result<&'static str, GenerateError> {
+pub(super) fn language_voice(locale: &str) -> Result<&'static str, GenerateError> {
     let mut subtags = locale.split(['-', '_']);
     let language = subtags.next().unwrap_or_default().to_ascii_lowercase();
     // A region is two letters or three digits; anything else (scripts, variants, extensions) decides nothing here, save
@@ -288,7 +291,7 @@ fn language_voice(locale: &str) -> Result<&'static str, GenerateError> {
 }
 
 /// The word without what the program would take for markup: `[[` starts phonemes, and `<` a tag.
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     word.chars()
         .map(|c| if matches!(c, '<' | '>' | '[' | ']' | '{' | '}' | '|' | '_') { ' ' } else { c })
         .collect()

@@ -30,7 +30,7 @@ impl Default for Flite {
 }
 
 /// Names that a template may use, and the program's names.
-pub(super) const VOICES: [(&str, &str); 8] = [
+pub(super) const VOICES: [(&str, &str); 10] = [
     ("slt", "slt"),
     ("rms", "rms"),
     ("awb", "awb"),
@@ -38,8 +38,10 @@ pub(super) const VOICES: [(&str, &str); 8] = [
     ("kal", "kal"),
     ("female", "slt"),
     ("male", "rms"),
-    // The voice of `hibari`, for which this one stands in.
+    // Voices of `hibari` and `kokoro`, for which these stand in.
     ("heart", "slt"),
+    ("af_heart", "slt"),
+    ("am_michael", "rms"),
 ];
 
 impl Flite {

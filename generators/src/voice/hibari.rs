@@ -1,6 +1,6 @@
 //! English from a neural network, in this process.
 
-mod network;
+pub(super) mod network;
 mod wave;
 
 use std::cell::Cell;
@@ -106,6 +106,25 @@ impl Hibari {
     }
 }
 
+impl Hibari {
+    /// What is said for words, as phonemes, each with the word that it belongs to; `lexicon` is a request's.
+    pub(super) fn phonemes(
+        &self,
+        words: &[String],
+        lexicon: &BTreeMap<String, String>,
+        locale: &str,
+    ) -> Result<Vec<(char, usize)>, GenerateError> {
+        if words.iter().flat_map(|word| word.chars()).any(is_foreign) {
+            return Err(GenerateError::Rejected {
+                provider: NAME.to_owned(),
+                reason: "the text holds letters that it cannot read".to_owned(),
+            });
+        }
+        let lexicon = sounds_of(lexicon)?;
+        self.loaded()?.phonemes(words, &lexicon, locale).map_err(failed)
+    }
+}
+
 impl VoiceProvider for Hibari {
     fn files(&self) -> Vec<ModelFile> {
         Model::find(NAME).map_or_else(Vec::new, |model| self.models.files(model))
@@ -142,15 +161,8 @@ impl VoiceProvider for Hibari {
             )));
         }
         let script = Script::read(request)?;
-        if script.words.iter().flat_map(|word| word.chars()).any(is_foreign) {
-            return Err(GenerateError::Rejected {
-                provider: NAME.to_owned(),
-                reason: "the text holds letters that it cannot read".to_owned(),
-            });
-        }
-        let lexicon = sounds_of(&request.lexicon)?;
+        let phonemes = self.phonemes(&script.words, &request.lexicon, &context.locale)?;
         let loaded = self.loaded()?;
-        let phonemes = loaded.phonemes(&script.words, &lexicon, &context.locale).map_err(failed)?;
 
         let started = Instant::now();
         let mut samples: Vec<f32> = Vec::new();
@@ -183,11 +195,12 @@ impl VoiceProvider for Hibari {
 /// The seed of the noise in the voice. It is the same for all, so that viewers who hear the same words share their sound.
 const NOISE: u64 = 1;
 
-struct SoundSpan {
-    phoneme: char,
-    word: usize,
-    start: usize,
-    end: usize,
+/// A phoneme of a word, and its samples in the sound.
+pub(super) struct SoundSpan {
+    pub(super) phoneme: char,
+    pub(super) word: usize,
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 fn failed(reason: String) -> GenerateError {
@@ -252,7 +265,9 @@ impl Loaded {
 }
 
 /// The sounds that a request's lexicon gives words, by the words in small letters.
-fn sounds_of(lexicon: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, GenerateError> {
+pub(super) fn sounds_of(
+    lexicon: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, GenerateError> {
     lexicon
         .iter()
         .map(|(word, written)| {
@@ -265,7 +280,7 @@ fn sounds_of(lexicon: &BTreeMap<String, String>) -> Result<BTreeMap<String, Stri
 }
 
 /// Whether a character is a phoneme, and not a mark, a stress or a space.
-fn is_sound(c: char) -> bool {
+pub(super) fn is_sound(c: char) -> bool {
     c.is_alphabetic() && !matches!(c, 'ˈ' | 'ˌ' | 'ː')
 }
 
@@ -276,7 +291,7 @@ fn is_foreign(c: char) -> bool {
 }
 
 /// The phonemes in pieces that the network takes: sentences, and where one is too long, clauses, then words.
-fn sentences(phonemes: &[(char, usize)]) -> Vec<&[(char, usize)]> {
+pub(super) fn sentences(phonemes: &[(char, usize)]) -> Vec<&[(char, usize)]> {
     let mut pieces = Vec::new();
     let mut rest = phonemes;
     while !rest.is_empty() {
@@ -309,7 +324,7 @@ const SENTENCE: &str = ".!?…";
 const CLAUSE: &str = ",;:—";
 
 /// Each word's span: from its first sound to its last; a word without a sound lasts no time, where the next begins.
-fn word_times(sounds: &[SoundSpan], words: usize) -> Vec<(usize, usize)> {
+pub(super) fn word_times(sounds: &[SoundSpan], words: usize) -> Vec<(usize, usize)> {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; words];
     for sound in sounds {
         if let Some(span) = spans.get_mut(sound.word) {

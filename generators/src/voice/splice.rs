@@ -1,8 +1,7 @@
 //! A recording whose holes are spoken: what is spoken gets the loudness of the speech around it, and is joined to it without a click.
 
 use ebur128::{EbuR128, Mode};
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler};
+use vignette_signals::resample;
 use vignette_templates::blob::Blob;
 use vignette_templates::generate::{Hole, Recording, SpokenPhoneme, SpokenWord, Voice};
 use vignette_templates::time::Time;
@@ -179,7 +178,10 @@ impl Piece {
         let end = (last + margin).min(sound.samples.len());
         let trimmed: Vec<f32> =
             sound.samples[start..end].iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
-        let mut samples = resampled(trimmed, sound.rate, rate)?;
+        let mut samples = match sound.rate == rate {
+            true => trimmed,
+            false => resample(&trimmed, sound.rate, rate)?,
+        };
         let own = loudness(&samples, rate);
         let gain = match (around, own) {
             (Some(around), Some(own)) => (around - own).clamp(-MOST_GAIN, MOST_GAIN),
@@ -192,19 +194,6 @@ impl Piece {
         samples.iter_mut().for_each(|value| *value *= factor);
         Ok(Piece { samples, skipped: Time::from_samples(start as u64, sound.rate) })
     }
-}
-
-/// The same sound at another rate.
-fn resampled(samples: Vec<f32>, from: u32, to: u32) -> Result<Vec<f32>, String> {
-    if from == to {
-        return Ok(samples);
-    }
-    let wrong = |error: &dyn std::fmt::Display| format!("cannot resample from {from} to {to} Hz: {error}");
-    let mut resampler = Fft::<f32>::new(from as usize, to as usize, 1024, 1, FixedSync::Input)
-        .map_err(|error| wrong(&error))?;
-    let input = InterleavedSlice::new(&samples, 1, samples.len()).map_err(|error| wrong(&error))?;
-    let output = resampler.process_all(&input, samples.len(), None).map_err(|error| wrong(&error))?;
-    Ok(output.take_data())
 }
 
 /// How loud the speech in `samples` is in LUFS (ITU-R BS.1770-5, mono): the gated loudness, so that pauses do not count, or of what

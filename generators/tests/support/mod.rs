@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 pub struct Asked {
     pub line: String,
     pub headers: Vec<(String, String)>,
+    /// What is no UTF-8 in it is replaced.
     pub body: String,
+    pub bytes: Vec<u8>,
     pub at: Instant,
 }
 
@@ -139,8 +141,13 @@ fn serve(
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let body = String::from_utf8(body).expect("what is sent is UTF-8");
-    let asked = Asked { line: line.trim().to_owned(), headers, body, at: Instant::now() };
+    let asked = Asked {
+        line: line.trim().to_owned(),
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body,
+        at: Instant::now(),
+    };
     log.lock().unwrap().push(asked.clone());
     let mut out = &stream;
     let head = |status: u16, headers: &[(&str, String)], length: Option<usize>| {

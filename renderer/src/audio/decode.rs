@@ -172,13 +172,13 @@ fn decode_track(
             .field("channels", 2i32)
             .build(),
     ));
-    let pipeline = Pipeline(gst::Pipeline::new());
-    add(&pipeline.0, &[source.upcast_ref(), &convert, &resample, sink.upcast_ref()])?;
+    let pipeline = Pipeline::new();
+    add(&pipeline, &[source.upcast_ref(), &convert, &resample, sink.upcast_ref()])?;
     match demuxed.decoder {
         None => link(source.upcast_ref(), &convert)?,
         Some(name) => {
             let decoder = element(name)?;
-            add(&pipeline.0, &[&decoder])?;
+            add(&pipeline, &[&decoder])?;
             link(source.upcast_ref(), &decoder)?;
             link(&decoder, &convert)?;
         }
@@ -200,13 +200,13 @@ fn decode_track(
             }
         }
     });
-    start(&pipeline.0)?;
+    start(&pipeline)?;
 
     let second = second_of(demuxed);
     let (mut fed, mut ended, mut stopped) = (0, false, false);
     let mut pcm = Pcm::default();
     loop {
-        let next = next_sample(&pipeline.0, &sink, demuxed.decoder.unwrap_or("appsrc"), &mut || {
+        let next = next_sample(&pipeline, &sink, demuxed.decoder.unwrap_or("appsrc"), &mut || {
             if let Some(fault) = refused.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Err(fault);
             }
@@ -219,7 +219,7 @@ fn decode_track(
                 for _ in 0..128 {
                     if let Some(packet) = demuxed.packets.get(fed) {
                         push(&source, packet, second).map_err(|error| {
-                            pipeline_fault(&pipeline.0).unwrap_or_else(|| fault_of(&source, &error))
+                            pipeline_fault(&pipeline).unwrap_or_else(|| fault_of(&source, &error))
                         })?;
                         fed += 1;
                     } else if !ended {

@@ -199,20 +199,20 @@ fn run(
             .build(),
     ));
     let sink = app_sink(64)?;
-    let pipeline = Pipeline(gst::Pipeline::new());
+    let pipeline = Pipeline::new();
     let mut elements: Vec<&gst::Element> = vec![source.upcast_ref()];
     elements.extend(chain);
     elements.push(sink.upcast_ref());
-    add(&pipeline.0, &elements)?;
+    add(&pipeline, &elements)?;
     for pair in elements.windows(2) {
         link(pair[0], pair[1])?;
     }
-    start(&pipeline.0)?;
+    start(&pipeline)?;
     let waiting_for = chain.last().map(|last| last.name().to_string()).unwrap_or_default();
     let (mut fed, mut ended) = (0usize, false);
     let mut taken = Vec::new();
     loop {
-        let next = next_sample(&pipeline.0, &sink, &waiting_for, &mut || {
+        let next = next_sample(&pipeline, &sink, &waiting_for, &mut || {
             while source.current_level_buffers() < 4 && fed < padded {
                 let end = (fed + block).min(padded);
                 let heard = &programme.samples[2 * fed.min(length)..2 * end.min(length)];
@@ -231,7 +231,7 @@ fn run(
                     buffer.set_duration(at(end) - at(fed));
                 }
                 source.push_buffer(buffer).map_err(|error| {
-                    pipeline_fault(&pipeline.0).unwrap_or_else(|| fault_of(&source, &error))
+                    pipeline_fault(&pipeline).unwrap_or_else(|| fault_of(&source, &error))
                 })?;
                 fed = end;
             }
@@ -284,11 +284,11 @@ mod tests {
             .build();
         source.set_caps(Some(&caps));
         let (decoder, sink) = (element("opusdec").unwrap(), app_sink(0).unwrap());
-        let pipeline = Pipeline(gst::Pipeline::new());
-        add(&pipeline.0, &[source.upcast_ref(), &decoder, sink.upcast_ref()]).unwrap();
+        let pipeline = Pipeline::new();
+        add(&pipeline, &[source.upcast_ref(), &decoder, sink.upcast_ref()]).unwrap();
         link(source.upcast_ref(), &decoder).unwrap();
         link(&decoder, sink.upcast_ref()).unwrap();
-        start(&pipeline.0).unwrap();
+        start(&pipeline).unwrap();
         for (index, packet) in track.packets.iter().enumerate() {
             let mut buffer = gst::Buffer::from_slice(packet.clone());
             buffer.get_mut().unwrap().set_pts(gst::ClockTime::from_mseconds(20 * index as u64));
@@ -296,7 +296,7 @@ mod tests {
         }
         source.end_of_stream().unwrap();
         let mut samples = Vec::new();
-        while let Some(sample) = next_sample(&pipeline.0, &sink, "opusdec", &mut || Ok(())).unwrap() {
+        while let Some(sample) = next_sample(&pipeline, &sink, "opusdec", &mut || Ok(())).unwrap() {
             for value in sample.buffer().unwrap().map_readable().unwrap().chunks_exact(2) {
                 samples.push(f32::from(i16::from_le_bytes([value[0], value[1]])) / 32768.0);
             }

@@ -155,6 +155,10 @@ impl Composer<'_> {
         let size = [self.composition.video.canvas.width, self.composition.video.canvas.height];
         self.plates.clear();
         for plate in wanted {
+            // Two scenes that show the same: the second would wait for what this composer itself makes.
+            if self.plates.iter().any(|(known, _)| known.key == plate.key) {
+                continue;
+            }
             let access = match plates.read(&plate.key, plate.range.len(), size) {
                 Some(reader) => Some(Access::Read(reader)),
                 None => plates.write(&plate.key, plate.range.len(), size).map(Access::Write),

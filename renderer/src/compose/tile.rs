@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use tiny_skia::Pixmap;
 
 use crate::frame::I420Frame;
+use crate::wide::on_wide_registers;
 
 /// Rasterised content: premultiplied Y′CbCr (BT.709, limited range) with alpha, 4:4:4, 8 bits.
 ///
@@ -333,28 +334,6 @@ impl Tile {
         };
         Chroma { width, height, cb: plane(&self.cb), cr: plane(&self.cr), alpha: plane(&self.alpha) }
     }
-}
-
-/// Declares a function twice: once for every machine, and once for those with AVX2, where the same arithmetic runs on twice as
-/// many samples at a time. It is integer arithmetic, so that both give the same bytes.
-macro_rules! on_wide_registers {
-    ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) = $plain:ident) => {
-        $(#[$doc])*
-        fn $name($($argument: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn wide($($argument: $type),*) {
-                    $plain($($argument),*);
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has AVX2, which is all that `wide` asks for.
-                    return unsafe { wide($($argument),*) };
-                }
-            }
-            $plain($($argument),*);
-        }
-    };
 }
 
 on_wide_registers! {

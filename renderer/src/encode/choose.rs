@@ -275,7 +275,7 @@ fn attempt(encoder: EncoderId) -> Result<(), EncodeError> {
 fn sample(encoder: EncoderId, [width, height]: [u32; 2], frames: u32) -> Result<EncodedSegment, EncodeError> {
     let frame_rate = FrameRate::new(30, 1).ok_or_else(|| EncodeError::Output("no frame rate".into()))?;
     let profile = VideoProfile { width, height, frame_rate, quality: VideoProfile::DEFAULT_QUALITY, encoder };
-    let mut run = SegmentEncoder::start(profile)?;
+    let mut run = SegmentEncoder::start(profile, frames)?;
     for index in 0..frames {
         let mut frame = I420Frame::new(width, height);
         for (at, luma) in (0..).zip(frame.y.iter_mut()) {

@@ -8,10 +8,8 @@ use gst::prelude::*;
 use super::nal::{self, ParameterSets};
 use super::{Codec, EncodeError, EncoderId, VideoProfile, make, obu, settings, vp9};
 use crate::frame::I420Frame;
+use crate::patience::{self, Standing};
 use crate::segment::{AccessUnit, EncodedSegment};
-
-/// How long an encoder may take for a single frame before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Frames that wait in front of the encoder, at most.
 const QUEUED_FRAMES: u64 = 4;
@@ -25,21 +23,40 @@ pub struct SegmentEncoder {
     source: gst_app::AppSrc,
     sink: gst_app::AppSink,
     bus: gst::Bus,
+    expected: u32,
     pushed: u32,
+    /// How long it may make no progress.
+    patience: Duration,
+    standing: Standing,
 }
 
 impl SegmentEncoder {
-    /// Starts an encoder.
+    /// Starts an encoder for a run of that many frames. A short one, for which a player waits before it begins, is encoded by two threads; the
+    /// bytes depend on the number of frames therefore, and on nothing else that `profile` does not say.
     ///
     /// # Errors
     /// A missing plug-in, by name, with the package that brings it; settings that the encoder refuses.
-    pub fn start(profile: VideoProfile) -> Result<Self, EncodeError> {
+    pub fn start(profile: VideoProfile, frames: u32) -> Result<Self, EncodeError> {
         let VideoProfile { width, height, encoder, .. } = profile;
         let least = encoder.least_side();
         if width.min(height) < least {
             return Err(EncodeError::TooSmall { encoder, width, height, least });
         }
         gst::init().map_err(|error| EncodeError::Init(error.to_string()))?;
+        let encoder = make(profile.encoder.element())?;
+        // What it does not take was told by `resolve`.
+        settings::apply(&encoder, &settings::of(&profile, frames));
+        let mut chain = Vec::new();
+        if profile.encoder.is_hardware() {
+            // Devices take NV12, which holds the same samples in another order.
+            chain.push(make("videoconvert")?);
+        }
+        chain.push(encoder);
+        SegmentEncoder::around(profile, frames, chain)
+    }
+
+    /// Starts a pipeline that frames go into at the beginning of `chain`, and access units come out of at its end.
+    fn around(profile: VideoProfile, frames: u32, chain: Vec<gst::Element>) -> Result<Self, EncodeError> {
         let pipeline = gst::Pipeline::new();
         let caps = gst::Caps::builder("video/x-raw")
             .field("format", "I420")
@@ -61,28 +78,31 @@ impl SegmentEncoder {
             .block(false)
             .max_bytes(0)
             .build();
-        let encoder = make(profile.encoder.element())?;
-        // What it does not take was told by `resolve`.
-        settings::apply(&encoder, &settings::of(&profile));
         let sink = gst_app::AppSink::builder().caps(&output_caps(profile.encoder)).sync(false).build();
         let failed = |what: &str| EncodeError::Element {
             element: profile.encoder.element().into(),
             message: what.to_owned(),
             debug: String::new(),
         };
-        let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
-        if profile.encoder.is_hardware() {
-            // Devices take NV12, which holds the same samples in another order.
-            chain.push(make("videoconvert")?);
-        }
-        chain.extend([encoder, sink.clone().upcast()]);
+        let ends = [vec![source.clone().upcast()], chain, vec![sink.clone().upcast()]];
+        let chain: Vec<gst::Element> = ends.concat();
         pipeline
             .add_many(&chain)
             .and_then(|()| gst::Element::link_many(&chain))
             .map_err(|error| failed(&error.to_string()))?;
         let bus = pipeline.bus().ok_or_else(|| failed("the pipeline has no bus"))?;
         pipeline.set_state(gst::State::Playing).map_err(|error| failed(&error.to_string()))?;
-        Ok(SegmentEncoder { profile, pipeline, source, sink, bus, pushed: 0 })
+        Ok(SegmentEncoder {
+            profile,
+            pipeline,
+            source,
+            sink,
+            bus,
+            expected: frames,
+            pushed: 0,
+            patience: patience::get(),
+            standing: Standing::Running,
+        })
     }
 
     /// Gives the next frame. Waits while the encoder is busy with those before it.
@@ -138,8 +158,8 @@ impl SegmentEncoder {
     }
 
     /// Waits until few frames stand in front of the encoder.
-    fn wait(&self) -> Result<(), EncodeError> {
-        let mut waited = Instant::now();
+    fn wait(&mut self) -> Result<(), EncodeError> {
+        let (mut waited, patience) = (Instant::now(), self.patience);
         let mut level = self.source.current_level_buffers();
         while level >= QUEUED_FRAMES {
             self.check_bus()?;
@@ -148,8 +168,8 @@ impl SegmentEncoder {
             if now != level {
                 waited = Instant::now();
             }
-            if waited.elapsed() > PATIENCE {
-                return Err(EncodeError::Stalled(PATIENCE));
+            if waited.elapsed() > patience {
+                return Err(self.stalled(patience));
             }
             level = now;
         }
@@ -178,18 +198,29 @@ impl SegmentEncoder {
     /// Ends the run and gives back its access units in decoding order.
     ///
     /// # Errors
-    /// What the encoder reported, that it hangs, or that it did not give as many pictures as it took.
-    pub fn finish(self) -> Result<EncodedSegment, EncodeError> {
+    /// What the encoder reported, that it hangs, that it did not give as many pictures as it took, or that it was not given as many frames
+    /// as were said at the start.
+    pub fn finish(mut self) -> Result<EncodedSegment, EncodeError> {
+        if self.pushed != self.expected {
+            return Err(EncodeError::Output(format!(
+                "{} frames were given of the {} that were said",
+                self.pushed, self.expected
+            )));
+        }
         self.source.end_of_stream().map_err(|_| self.fault())?;
-        let patience = gst::ClockTime::from_seconds(PATIENCE.as_secs());
+        let patience = self.patience;
+        let longest = gst::ClockTime::from_mseconds(
+            u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 1_000_000),
+        );
         let mut samples = Vec::with_capacity(self.pushed as usize);
-        while let Some(sample) = self.sink.try_pull_sample(patience) {
+        while let Some(sample) = self.sink.try_pull_sample(longest) {
             samples.push(sample);
         }
         self.check_bus()?;
         if !self.sink.is_eos() {
-            return Err(EncodeError::Stalled(PATIENCE));
+            return Err(self.stalled(patience));
         }
+        self.standing = Standing::Ended;
         let mut reader = Reader::new(&self.profile, samples.first())?;
         // Some elements shift all times to make room for negative DTS, so only their order counts.
         let mut times: Vec<Option<gst::ClockTime>> =
@@ -227,6 +258,12 @@ impl SegmentEncoder {
         Ok(EncodedSegment { config: reader.config()?, units })
     }
 
+    /// That nothing came for so long, which stopping would wait for as well.
+    fn stalled(&mut self, patience: Duration) -> EncodeError {
+        self.standing = Standing::Hangs;
+        EncodeError::Stalled(patience)
+    }
+
     fn check_bus(&self) -> Result<(), EncodeError> {
         match self.bus.pop_filtered(&[gst::MessageType::Error]) {
             Some(message) => Err(to_error(&message)),
@@ -245,8 +282,7 @@ impl SegmentEncoder {
 
 impl Drop for SegmentEncoder {
     fn drop(&mut self) {
-        // Stopping can only fail for a pipeline that already stands still.
-        let _ = self.pipeline.set_state(gst::State::Null);
+        patience::stop(&self.pipeline, self.standing);
     }
 }
 
@@ -418,11 +454,53 @@ mod tests {
     }
 
     fn encode_as(profile: VideoProfile, frames: u32) -> EncodedSegment {
-        let mut encoder = SegmentEncoder::start(profile).unwrap();
+        let mut encoder = SegmentEncoder::start(profile, frames).unwrap();
         for index in 0..frames {
             encoder.push(&picture(&profile, index)).unwrap();
         }
         encoder.finish().unwrap()
+    }
+
+    fn hanging(chain: Vec<gst::Element>) -> SegmentEncoder {
+        let mut encoder = SegmentEncoder::around(profile(EncoderId::X264), 1, chain).unwrap();
+        encoder.patience = Duration::from_millis(300);
+        encoder
+    }
+
+    /// The names of this process's threads.
+    fn threads() -> Vec<String> {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok()).collect()
+    }
+
+    #[test]
+    fn an_encoder_that_hangs_is_an_error_and_holds_up_nobody() {
+        gst::init().unwrap();
+        let x264 = || make("x264enc").unwrap();
+        // What goes in never comes out, and neither does the end.
+        let valve = make("valve").unwrap();
+        valve.set_property("drop", true);
+        let mut encoder = hanging(vec![valve, x264()]);
+        encoder.push(&picture(&encoder.profile, 0)).unwrap();
+        let found = encoder.finish();
+        assert!(matches!(found, Err(EncodeError::Stalled(_))), "{:?}", found.err());
+        // Three seconds for each frame: stopping it takes as long as well, but not the time of who uses it.
+        let slow = make("identity").unwrap();
+        slow.set_property("sleep-time", 3_000_000u32);
+        slow.set_property("name", "slow");
+        let mut encoder = hanging(vec![slow, x264()]);
+        let pictures = (0..).map(|index| picture(&encoder.profile, index)).take(10).collect::<Vec<_>>();
+        let found = pictures.iter().find_map(|picture| encoder.push(picture).err());
+        assert!(matches!(found, Some(EncodeError::Stalled(_))), "{found:?}");
+        let bin = encoder.pipeline.downgrade();
+        drop(encoder);
+        assert!(bin.upgrade().is_some(), "somebody else stops it");
+        // Others encode meanwhile.
+        assert_eq!(encode(EncoderId::X264, 3).units.len(), 3);
+        // Once the element lets go, nothing is left of it.
+        while bin.upgrade().is_some() || threads().iter().any(|name| name.trim() == "stopping") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn encode(encoder: EncoderId, frames: u32) -> EncodedSegment {
@@ -446,7 +524,7 @@ mod tests {
     #[test]
     fn pictures_that_would_crash_an_encoder_never_reach_it() {
         let small = VideoProfile { width: 96, height: 62, ..profile(EncoderId::X265) };
-        let refused = SegmentEncoder::start(small).map(|_| ());
+        let refused = SegmentEncoder::start(small, 1).map(|_| ());
         assert!(matches!(refused, Err(EncodeError::TooSmall { least: 64, .. })), "{refused:?}");
         let least = VideoProfile { width: 64, height: 64, ..profile(EncoderId::X265) };
         assert_eq!(encode_as(least, 30).units.len(), 30);
@@ -470,7 +548,7 @@ mod tests {
         for (width, height) in [(66, 48), (128, 64)] {
             let profile = VideoProfile { width, height, ..profile(EncoderId::X264) };
             let encode = |shared: bool| {
-                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                let mut encoder = SegmentEncoder::start(profile, 9).unwrap();
                 for index in 0..9u32 {
                     let mut frame = I420Frame::new(width, height);
                     let samples = frame.y.iter_mut().chain(&mut frame.u).chain(&mut frame.v);
@@ -571,7 +649,7 @@ mod tests {
         for id in ENCODERS {
             let size = |quality| -> usize {
                 let profile = VideoProfile { width: 320, height: 180, quality, ..profile(id) };
-                let mut encoder = SegmentEncoder::start(profile).unwrap();
+                let mut encoder = SegmentEncoder::start(profile, 6).unwrap();
                 for index in 0..6 {
                     let mut frame = I420Frame::new(320, 180);
                     for (at, sample) in (0..).zip(frame.y.iter_mut()) {

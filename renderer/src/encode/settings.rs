@@ -19,14 +19,15 @@ fn set(names: &'static [&'static str], value: impl ToString) -> Setting {
 /// No segment is this many frames long, so none but its first picture is a key frame.
 const NEVER: u32 = 100_000;
 
-/// Everything that `profile.encoder` is told.
+/// Everything that `profile.encoder` is told about a run of that many frames.
 ///
-/// Every setting that matters is named, because elements put their own defaults over those of a preset. Programs use one
-/// thread, so that the same frames give the same bytes; devices do without B-frames, whose order differs among them.
-pub(super) fn of(profile: &VideoProfile) -> Vec<Setting> {
+/// Every setting that matters is named, because elements put their own defaults over those of a preset. Programs use a number of
+/// threads that does not depend on the machine, so that the same frames give the same bytes; devices do without B-frames, whose order
+/// differs among them.
+pub(super) fn of(profile: &VideoProfile, frames: u32) -> Vec<Setting> {
     let quality = (profile.quality.max(1) + CUT_STEPS).min(50);
     match profile.encoder {
-        EncoderId::X264 => x264(quality),
+        EncoderId::X264 => x264(quality, threads(profile, frames)),
         EncoderId::X265 => x265(quality),
         EncoderId::SvtAv1 => svt_av1(quality),
         EncoderId::Aom => aom(quality),
@@ -97,15 +98,23 @@ const CUT_STEPS: u8 = 2;
 /// less is more. In a segment that is nearly all of the key frame's content, so more pays.
 const TREE_QCOMP: f64 = 0.47;
 
-/// x264's `veryfast` at constant quality.
-fn x264(quality: u8) -> Vec<Setting> {
+/// How many threads encode a run of that many frames. Segments are encoded side by side, each on one core; but the first of a video, half a
+/// second at most, is what a player waits for, and is then often the only one.
+fn threads(profile: &VideoProfile, frames: u32) -> u32 {
+    let rate = profile.frame_rate;
+    let short = u64::from(frames) * u64::from(rate.den()) * 2 <= u64::from(rate.num());
+    if short { 2 } else { 1 }
+}
+
+/// x264's `veryfast` at constant quality, with that many pictures encoded at a time.
+fn x264(quality: u8, threads: u32) -> Vec<Setting> {
     vec![
         set(&["speed-preset"], "veryfast"),
         set(&["pass"], "qual"),
         set(&["quantizer"], quality),
         // With `pass=qual` the element caps the bitrate unless its buffer is 0 long.
         set(&["vbv-buf-capacity"], 0),
-        set(&["threads"], 1),
+        set(&["threads"], threads),
         set(&["sliced-threads"], false),
         set(&["sync-lookahead"], 0),
         // One IDR picture a segment, at its start.
@@ -320,7 +329,7 @@ pub(super) fn shortfalls(encoder: EncoderId) -> Result<Vec<String>, EncodeError>
         quality: VideoProfile::DEFAULT_QUALITY,
         encoder,
     };
-    let mut notes = apply(&make(encoder.element())?, &of(&profile));
+    let mut notes = apply(&make(encoder.element())?, &of(&profile, 1));
     if matches!(encoder, EncoderId::V4l2H264 | EncoderId::V4l2H265) {
         notes.push(format!("{encoder} knows no constant quality: a bit rate is asked for in its place"));
     }

@@ -3,6 +3,7 @@
 //! The container is decided by the first bytes and its demuxer pinned; the track's parser is taken from [`CODINGS`]. GStreamer's own
 //! type finding is never asked: it would follow a playlist that calls itself `clip.mp4` to other files.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,8 @@ use vignette_templates::blob::Blob;
 
 use super::error::{MediaFault, first_bytes};
 use super::source::{bytes_source, shared_buffer};
+use crate::patience::{self, Standing};
 
-/// How long any one step may take before it counts as hanging. Generous, for a machine with much else to do.
-const STALL: Duration = Duration::from_secs(30);
 /// The most packets of one track.
 const MAX_PACKETS: usize = 2_000_000;
 
@@ -339,16 +339,16 @@ pub(crate) fn demux(blob: &Blob, track: Track) -> Result<Demuxed, MediaFault> {
     container.check_length(bytes)?;
     initialise()?;
 
-    let pipeline = Pipeline(gst::Pipeline::new());
+    let pipeline = Pipeline::new();
     let source = bytes_source(shared_buffer(bytes, skip));
     let demuxer = element(container.demuxer())?;
     let sink = app_sink(64)?;
-    add(&pipeline.0, &[source.upcast_ref(), &demuxer, sink.upcast_ref()])?;
+    add(&pipeline, &[source.upcast_ref(), &demuxer, sink.upcast_ref()])?;
     link(source.upcast_ref(), &demuxer)?;
 
     let chosen: Arc<Mutex<Option<Result<(), MediaFault>>>> = Arc::default();
     let choose = {
-        let (bin, sink, chosen) = (pipeline.0.downgrade(), sink.downgrade(), chosen.clone());
+        let (bin, sink, chosen) = (pipeline.downgrade(), sink.downgrade(), chosen.clone());
         move |pad: &gst::Pad| {
             let (Some(bin), Some(sink)) = (bin.upgrade(), sink.upgrade()) else { return };
             let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
@@ -369,7 +369,7 @@ pub(crate) fn demux(blob: &Blob, track: Track) -> Result<Demuxed, MediaFault> {
         }
     }
 
-    start(&pipeline.0)?;
+    start(&pipeline)?;
     let mut demuxed = Demuxed {
         container,
         caps: gst::Caps::new_empty(),
@@ -381,7 +381,7 @@ pub(crate) fn demux(blob: &Blob, track: Track) -> Result<Demuxed, MediaFault> {
     // Packets share the file's bytes, except where a parser rewrites them.
     let most_bytes = bytes.len().saturating_mul(4).saturating_add(16 << 20);
     loop {
-        let next = next_sample(&pipeline.0, &sink, "the demuxer", &mut || {
+        let next = next_sample(&pipeline, &sink, "the demuxer", &mut || {
             let mut chosen = chosen.lock().unwrap_or_else(PoisonError::into_inner);
             match chosen.take() {
                 Some(Err(fault)) => Err(fault),
@@ -462,12 +462,33 @@ fn connect(
 }
 
 /// A pipeline that is stopped when it is let go.
-pub(crate) struct Pipeline(pub(crate) gst::Pipeline);
+pub(crate) struct Pipeline {
+    bin: gst::Pipeline,
+    /// How long it may make no progress.
+    patience: Duration,
+    /// One of its elements made no progress, so that stopping it may take for ever.
+    hangs: AtomicBool,
+}
+
+impl Pipeline {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Pipeline { bin: gst::Pipeline::new(), patience: patience::get(), hangs: AtomicBool::new(false) }
+    }
+}
+
+impl std::ops::Deref for Pipeline {
+    type Target = gst::Pipeline;
+
+    fn deref(&self) -> &gst::Pipeline {
+        &self.bin
+    }
+}
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        // Nothing can be done about a pipeline that does not stop.
-        let _ = self.0.set_state(gst::State::Null);
+        let standing = if *self.hangs.get_mut() { Standing::Hangs } else { Standing::Running };
+        patience::stop(&self.bin, standing);
     }
 }
 
@@ -491,6 +512,22 @@ pub(crate) fn element(name: &str) -> Result<gst::Element, MediaFault> {
         }
     }
     Ok(element)
+}
+
+/// Loads the plug-ins that decode what is decoded here, so that the first file need not wait for them. One that is missing is told when a
+/// file needs it.
+///
+/// # Errors
+/// GStreamer does not start.
+pub fn warm_up() -> Result<(), super::MediaError> {
+    initialise().map_err(|fault| super::MediaError { file: None, fault })?;
+    let demuxers = ["qtdemux", "matroskademux", "avidemux", "oggdemux", "wavparse"];
+    let codings = CODINGS.iter().flat_map(|coding| [coding.parser, coding.decoder]).flatten();
+    let others = ["appsrc", "appsink", "audioconvert", "audioresample"];
+    for name in demuxers.into_iter().chain(codings).chain(others) {
+        drop(element(name));
+    }
+    Ok(())
 }
 
 /// The Debian package that brings an element.
@@ -564,7 +601,7 @@ pub(crate) fn pipeline_fault(pipeline: &gst::Pipeline) -> Option<MediaFault> {
 
 /// The next sample of `sink`, `None` at the end. `step` runs every now and then and feeds the pipeline, or stops it.
 pub(crate) fn next_sample(
-    pipeline: &gst::Pipeline,
+    pipeline: &Pipeline,
     sink: &gst_app::AppSink,
     waiting_for: &str,
     step: &mut dyn FnMut() -> Result<(), MediaFault>,
@@ -582,8 +619,36 @@ pub(crate) fn next_sample(
         if sink.is_eos() {
             return Ok(None);
         }
-        if begun.elapsed() > STALL {
-            return Err(MediaFault::Stalled { element: waiting_for.into(), seconds: STALL.as_secs() });
+        let patience = pipeline.patience;
+        if begun.elapsed() > patience {
+            pipeline.hangs.store(true, Ordering::Relaxed);
+            return Err(MediaFault::Stalled { element: waiting_for.into(), seconds: patience.as_secs() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A valve that is shut swallows what comes, its end too, as an element does that hangs.
+    #[test]
+    fn what_never_comes_is_an_error() {
+        initialise().unwrap();
+        let mut pipeline = Pipeline::new();
+        pipeline.patience = Duration::from_millis(200);
+        let (source, valve) = (element("audiotestsrc").unwrap(), element("valve").unwrap());
+        valve.set_property("drop", true);
+        let sink = app_sink(4).unwrap();
+        add(&pipeline, &[&source, &valve, sink.upcast_ref()]).unwrap();
+        link(&source, &valve).unwrap();
+        link(&valve, sink.upcast_ref()).unwrap();
+        start(&pipeline).unwrap();
+        let found = next_sample(&pipeline, &sink, "valve", &mut || Ok(()));
+        assert!(
+            matches!(found, Err(MediaFault::Stalled { ref element, .. }) if element == "valve"),
+            "{found:?}"
+        );
+        assert!(pipeline.hangs.load(Ordering::Relaxed), "so that nobody waits for its end");
     }
 }

@@ -4,9 +4,9 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use ::image::{ImageDecoder, ImageFormat, ImageReader, Limits};
-use fast_image_resize as fir;
 use resvg::usvg::fontdb;
 use tiny_skia::{IntSize, Pixmap, PixmapPaint, Transform};
+use vignette_signals::{fir, resize};
 use vignette_templates::blob::Blob;
 use vignette_templates::video::Fit;
 
@@ -191,7 +191,7 @@ fn resample(source: &Pixmap, crop: [f64; 4], width: u32, height: u32) -> Result<
         .resize_alg(fir::ResizeAlg::Convolution(filter))
         .crop(crop[0], crop[1], crop[2], crop[3])
         .use_alpha(false);
-    fir::Resizer::new().resize(&view, &mut scaled, &options).map_err(|error| broken(&error))?;
+    resize(&mut fir::Resizer::new(), &view, &mut scaled, &options).map_err(|error| broken(&error))?;
     let mut pixels = scaled.into_vec();
     // Both filters overshoot at edges; a premultiplied colour must not exceed its alpha.
     for pixel in pixels.chunks_exact_mut(4) {

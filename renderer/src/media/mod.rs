@@ -11,7 +11,7 @@ mod source;
 mod svg;
 mod video;
 
-pub use self::demux::Container;
+pub use self::demux::{Container, warm_up};
 pub use self::error::{MediaError, MediaFault};
 pub use self::fit::{Fitted, fit};
 pub use self::image::{MAX_PIXELS, MAX_SIDE, Picture, PictureOptions};

@@ -20,6 +20,9 @@ const MAX_ELEMENTS: usize = 100_000;
 const MAX_EXPANDED: u64 = 400_000;
 /// The most pixels that drawing may touch, all layers, masks and filters together: some ten seconds.
 const MAX_WORK: f64 = 2e10;
+/// The most pixels that drawing may hold at a time, of four bytes each: layers inside layers, and all results of a filter, which stay until it
+/// ends.
+const MAX_HELD: f64 = 2.56e8;
 /// Stack for parsing and drawing: address space, of which only what is used gets memory. The tree may be [`MAX_DEPTH`] deep
 /// in each of several references inside each other.
 const STACK_BYTES: usize = 256 << 20;
@@ -111,7 +114,7 @@ impl Drawing {
         };
         let mut budget = MAX_WORK;
         on_deep_stack(|| {
-            spend(self.tree.root(), &pixels, scale_x.max(scale_y), &mut budget)?;
+            spend(self.tree.root(), &pixels, scale_x.max(scale_y), &mut budget, 0.0)?;
             let mut part = new_pixmap(place.width, place.height)?;
             let transform = Transform::from_scale(scale_x as f32, scale_y as f32)
                 .pre_translate(-left as f32, -top as f32);
@@ -320,12 +323,14 @@ fn embedded(data: &Arc<Vec<u8>>) -> Result<usvg::ImageKind, MediaFault> {
     }
 }
 
-/// Takes the pixels that drawing `group` touches from `budget`; an error when it runs out.
+/// Takes the pixels that drawing `group` touches from `budget`; an error when it runs out, or when more pixels than [`MAX_HELD`] would be
+/// kept at a time, beside those that are `held` around the group.
 fn spend(
     group: &usvg::Group,
     pixels: &dyn Fn(tiny_skia::Rect) -> f64,
     scale: f64,
     budget: &mut f64,
+    mut held: f64,
 ) -> Result<(), MediaFault> {
     let mut take = |work: f64| {
         // Even what paints nothing takes its time.
@@ -336,7 +341,14 @@ fn spend(
         }
     };
     if group.should_isolate() {
-        take(2.0 * pixels(group.abs_layer_bounding_box().to_rect()))?;
+        let layer = pixels(group.abs_layer_bounding_box().to_rect());
+        take(2.0 * layer)?;
+        // Its own pixels; and a filter's results, or a mask.
+        let results = group.filters().iter().map(|filter| filter.primitives().len()).max().unwrap_or(0);
+        held += layer;
+        if held + layer * results as f64 > MAX_HELD {
+            return Err(too_large("more layers and filters at this size than this many pixels", MAX_HELD));
+        }
     }
     for filter in group.filters() {
         for primitive in filter.primitives() {
@@ -356,7 +368,7 @@ fn spend(
     }
     for node in group.children() {
         match node {
-            usvg::Node::Group(inner) => spend(inner, pixels, scale, budget)?,
+            usvg::Node::Group(inner) => spend(inner, pixels, scale, budget, held)?,
             other => {
                 let mut take = |work: f64| {
                     *budget -= work.max(1000.0);
@@ -369,7 +381,7 @@ fn spend(
                 let mut outcome = Ok(());
                 other.subroots(|root| {
                     if outcome.is_ok() {
-                        outcome = spend(root, pixels, scale, budget);
+                        outcome = spend(root, pixels, scale, budget, held);
                     }
                 });
                 outcome?;
@@ -379,5 +391,5 @@ fn spend(
     let mut roots = Vec::new();
     roots.extend(group.mask().map(|mask| mask.root()));
     roots.extend(group.clip_path().map(|clip| clip.root()));
-    roots.into_iter().try_for_each(|root| spend(root, pixels, scale, budget))
+    roots.into_iter().try_for_each(|root| spend(root, pixels, scale, budget, held))
 }

@@ -365,19 +365,19 @@ impl Session {
         source.set_max_bytes(0);
         source.set_caps(Some(&shared.demuxed.caps));
         let sink = app_sink(3)?;
-        let pipeline = Pipeline(gst::Pipeline::new());
-        add(&pipeline.0, &[source.upcast_ref(), sink.upcast_ref()])?;
+        let pipeline = Pipeline::new();
+        add(&pipeline, &[source.upcast_ref(), sink.upcast_ref()])?;
         let name = shared.demuxed.decoder.unwrap_or("appsrc");
         match shared.demuxed.decoder {
             None => link(source.upcast_ref(), sink.upcast_ref())?,
             Some(name) => {
                 let decoder = element(name)?;
-                add(&pipeline.0, &[&decoder])?;
+                add(&pipeline, &[&decoder])?;
                 link(source.upcast_ref(), &decoder)?;
                 link(&decoder, sink.upcast_ref())?;
             }
         }
-        start(&pipeline.0)?;
+        start(&pipeline)?;
         let session = Session {
             pipeline,
             source,
@@ -407,7 +407,7 @@ impl Session {
         match self.source.push_buffer(buffer) {
             Ok(_) => Ok(()),
             Err(error) => {
-                Err(pipeline_fault(&self.pipeline.0).unwrap_or_else(|| fault_of(&self.source, &error)))
+                Err(pipeline_fault(&self.pipeline).unwrap_or_else(|| fault_of(&self.source, &error)))
             }
         }
     }
@@ -416,7 +416,7 @@ impl Session {
     fn next(&mut self, shared: &Shared) -> Result<Option<(u64, gst::Sample)>, MediaFault> {
         let end = shared.runs[self.run].end;
         let (mut fed, mut ended) = (self.fed, self.ended);
-        let outcome = next_sample(&self.pipeline.0, &self.sink, self.name, &mut || {
+        let outcome = next_sample(&self.pipeline, &self.sink, self.name, &mut || {
             if self.source.current_level_buffers() < 16 {
                 for _ in 0..32 {
                     if fed < end {

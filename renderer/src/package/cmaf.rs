@@ -77,7 +77,7 @@ pub fn audio_name(key: Digest, first_unit: usize) -> String {
 
 /// The name of the header of the sound named `key`.
 pub fn init_audio_name(key: Digest) -> String {
-    format!("{key}.mp4")
+    format!("{}.mp4", Digest(blake3::derive_key("vignette sound header v2", &key.0)))
 }
 
 /// Names a sound track by its bytes. A caller that knows what the sound is made of may name it by that instead, before it is encoded.
@@ -184,9 +184,11 @@ pub fn init_video(profile: &VideoProfile, config: &[u8]) -> Vec<u8> {
 ///
 /// Its edit list skips the encoder's priming, so that the programme's first sample sounds at 0. The edit lasts 0, which stands for all
 /// fragments to come (ISO/IEC 14496-12, section 8.6.6.1).
-pub fn init_audio(track: &AacTrack, locale: &str) -> Vec<u8> {
+///
+/// It names no language (`und`, ISO 639-2): the playlist does, and the same sound may serve several, as music without words does.
+pub fn init_audio(track: &AacTrack) -> Vec<u8> {
     let mut bytes = file_type(b"iso6", &[b"iso6", b"cmfc"]);
-    bytes.extend(movie(&[(AUDIO_TRACK, audio_track(track, locale))], None));
+    bytes.extend(movie(&[(AUDIO_TRACK, audio_track(track, "und"))], None));
     bytes
 }
 
@@ -605,7 +607,7 @@ pub(super) mod tests {
             }
             let last = ranges.last().map_or(0, |range| timing.played(range));
             assert!(last <= 96_000 + 12_000 + 512, "{length}: {last}");
-            let mut reader = FragmentReader::new(&init_audio(&track, "en")).unwrap();
+            let mut reader = FragmentReader::new(&init_audio(&track)).unwrap();
             for range in ranges {
                 reader.segment(&audio_segment(&track, range).unwrap()).unwrap();
             }

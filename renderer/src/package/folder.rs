@@ -79,7 +79,7 @@ pub fn write_hls(folder: &Path, movie: &HlsMovie<'_>) -> Result<u64, RenderError
     let sound = match movie.audio {
         Some(track) => {
             let key = audio_key(track);
-            to.put_sound(key, track, movie.locale)?;
+            to.put_sound(key, track)?;
             Some(
                 Sound::encoded(key, track, movie.locale)
                     .ok_or_else(|| damaged("the sound's configuration"))?,
@@ -125,8 +125,8 @@ impl HlsFolder {
     ///
     /// # Errors
     /// What the file system says; another header of that name.
-    pub fn put_sound(&self, key: Digest, track: &AacTrack, locale: &str) -> Result<(), RenderError> {
-        self.put_header(&init_audio_name(key), &init_audio(track, locale))?;
+    pub fn put_sound(&self, key: Digest, track: &AacTrack) -> Result<(), RenderError> {
+        self.put_header(&init_audio_name(key), &init_audio(track))?;
         for units in AudioTiming::of(track).segments() {
             let name = audio_name(key, units.start);
             self.put(&name, &audio_segment(track, units).map_err(fault)?)?;

@@ -563,7 +563,7 @@ mod tests {
             let segments: Vec<EncodedSegment> = [0..9, 9..10, 10..31]
                 .into_iter()
                 .map(|frames| {
-                    let mut run = SegmentEncoder::start(profile).unwrap();
+                    let mut run = SegmentEncoder::start(profile, frames.len() as u32).unwrap();
                     for index in frames {
                         let mut frame = I420Frame::new(profile.width, profile.height);
                         frame.y.fill(brightness(index));

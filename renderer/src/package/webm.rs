@@ -743,7 +743,7 @@ mod tests {
             let segments: Vec<EncodedSegment> = lengths
                 .iter()
                 .map(|length| {
-                    let mut encoder = SegmentEncoder::start(profile).unwrap();
+                    let mut encoder = SegmentEncoder::start(profile, *length).unwrap();
                     for index in next..next + length {
                         let mut frame = I420Frame::new(profile.width, profile.height);
                         frame.y.fill(brightness(index));

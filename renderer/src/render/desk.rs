@@ -58,7 +58,7 @@ impl Desk<'_> {
         let size = [profile.width, profile.height];
         let scaler = (size != self.canvas).then(|| Scaler::new(self.canvas, size)).transpose();
         let mut scaler = scaler.map_err(|error| RenderError::Check(error.to_string()))?;
-        let mut encoder = SegmentEncoder::start(profile)?;
+        let mut encoder = SegmentEncoder::start(profile, segment.range.len())?;
         self.composer.begin(plates, &segment.plates);
         for frame in segment.range.start..segment.range.end {
             if cancelled() {

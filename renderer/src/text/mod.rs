@@ -14,11 +14,13 @@ mod library;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use vignette_templates::blob::Digest;
 
 pub use library::FontLibrary;
 pub use shape::{TextLayout, layout};
+pub use whole::draw_whole;
 
 /// Most characters that one block lays out; see [`TextError::TooLong`].
 pub const MAX_CHARS: usize = 20_000;

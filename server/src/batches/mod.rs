@@ -19,14 +19,15 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use actix_web::web::{self, Data, Path, Payload, Query};
+use actix_web::web::{self, Bytes, Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::records::{Batch, NewBatch as NewRecord, RowRecord, state};
 use self::scratch::Scratch;
-use self::upload::{Deliver, NewBatch};
+use self::upload::{Deliver, NewBatch, Referenced};
 use crate::app::App;
 use crate::auth::{Caller, Scope, caller};
 use crate::output::Output;
@@ -97,10 +98,19 @@ pub async fn create(
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Render).await?;
     let limits = &app.config.limits;
-    let bytes = body::read(payload, limits.batch_bytes, Duration::from_secs(limits.body_seconds)).await?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (new, form, audience) = upload::read(kind, request.query_string(), bytes)?;
-    check(app, &new)?;
+    let (new, form, audience) = if upload::is_reference(kind) {
+        let (new, audience) = upload::read_reference(&body::read_short(limits, payload).await?)?;
+        // Before it is fetched for nothing.
+        check(app, &new)?;
+        let (form, rows) = fetched(app, &audience).await?;
+        (new, form, rows)
+    } else {
+        let bytes = body::read(payload, limits.batch_bytes, Duration::from_secs(limits.body_seconds)).await?;
+        let taken = upload::read(kind, request.query_string(), bytes)?;
+        check(app, &taken.0)?;
+        taken
+    };
     let state = app.clone();
     let made = web::block(move || take(&state, &caller, &new, form, &audience)).await??;
     app.batches.notify_waiters();
@@ -108,6 +118,18 @@ pub async fn create(
         .insert_header((LOCATION, format!("/v1/batches/{}", made.id)))
         .insert_header(("cache-control", "no-store"))
         .json(describe(app, &made)))
+}
+
+/// The rows of an audience that is elsewhere, by the rules of files by address.
+async fn fetched(app: &App, audience: &Referenced) -> Result<(RowForm, Bytes), Problem> {
+    let refused = |why: String| {
+        let detail = format!("the audience cannot be fetched: {why}");
+        Problem::refused("audience-unreachable", detail).field("audience.url")
+    };
+    let none = || refused("files are not fetched here; send it".to_owned());
+    let (bytes, kind) =
+        app.fetcher.as_ref().ok_or_else(none)?.audience(&audience.url).await.map_err(refused)?;
+    Ok((audience.form_of(&kind)?, Bytes::from(bytes)))
 }
 
 fn check(app: &App, new: &NewBatch) -> Result<(), Problem> {
@@ -315,6 +337,58 @@ pub async fn get(
     let app = app.get_ref();
     let caller = caller(app, &request, Scope::Read).await?;
     Ok(told(app, &find(app, &caller.tenant, &id).await?))
+}
+
+/// How often a batch is looked at for those who watch it.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks without news after which something is said all the same: proxies end connections on which nothing comes.
+const QUIET: u32 = 14;
+
+/// `GET /v1/batches/{id}/events`: server-sent events (WHATWG HTML, section 9.2) until the batch has ended.
+///
+/// # Errors
+/// `404` when there is none.
+pub async fn events(
+    app: Data<Arc<App>>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let app = app.get_ref().clone();
+    let caller = caller(&app, &request, Scope::Read).await?;
+    let id = find(&app, &caller.tenant, &id).await?.id;
+    let begin = (app, caller.tenant, id, None::<String>, false);
+    let stream = stream::unfold(begin, |(app, tenant, id, last, over)| async move {
+        if over {
+            return None;
+        }
+        let mut quiet = 0;
+        loop {
+            // One that is gone, or a database that is away, ends it: the caller comes again.
+            let batch = find(&app, &tenant, &id).await.ok()?;
+            let told = describe(&app, &batch);
+            let told = json!({ "state": told["state"], "rows": told["rows"] }).to_string();
+            if last.as_ref() != Some(&told) {
+                let over = batch.finished.is_some();
+                let name = if over { "end" } else { "progress" };
+                let event = Bytes::from(format!("event: {name}\ndata: {told}\n\n"));
+                return Some((Ok::<_, std::io::Error>(event), (app, tenant, id, Some(told), over)));
+            }
+            if app.is_stopping() {
+                return None;
+            }
+            quiet += 1;
+            if quiet >= QUIET {
+                let event = Bytes::from_static(b": still here\n\n");
+                return Some((Ok(event), (app, tenant, id, last, false)));
+            }
+            app.ending_or(LOOK).await;
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header(("cache-control", "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(Box::pin(stream)))
 }
 
 /// What a list is narrowed by.

@@ -46,6 +46,45 @@ pub struct NewBatch {
     pub priority: i64,
     pub webhook: Option<String>,
     pub metadata: Option<Value>,
+    /// Where the audience is, when the request is JSON and does not bring it.
+    pub audience: Option<Referenced>,
+}
+
+/// An audience that is elsewhere.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Referenced {
+    /// Its `https:` address.
+    pub url: String,
+    /// Its form; what the answer's media type or the ending of the address says when left out.
+    pub form: Option<NamedForm>,
+}
+
+/// A form of rows, by name.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedForm {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+impl Referenced {
+    /// The form of its rows, which came as this media type.
+    ///
+    /// # Errors
+    /// Neither the caller, the type nor the address tells it.
+    pub fn form_of(&self, kind: &str) -> Result<RowForm, Problem> {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        let found = match self.form {
+            Some(NamedForm::Csv) => Some(RowForm::Csv),
+            Some(NamedForm::Jsonl) => Some(RowForm::JsonLines),
+            Some(NamedForm::Parquet) => Some(RowForm::Parquet),
+            None => form_of_type(kind).or_else(|| form_of_name(path)),
+        };
+        let detail = "say in audience.form whether it is csv, jsonl or parquet; its host does not";
+        found.ok_or_else(|| Problem::refused("audience-unknown", detail).field("audience.form"))
+    }
 }
 
 impl NewBatch {
@@ -90,13 +129,40 @@ fn form_of_name(name: &str) -> Option<RowForm> {
     }
 }
 
+/// Whether a body of this media type says where the audience is, instead of bringing it.
+pub fn is_reference(kind: &str) -> bool {
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// What is wanted of an audience that is elsewhere, and where.
+///
+/// # Errors
+/// A body that does not say it.
+pub fn read_reference(body: &[u8]) -> Result<(NewBatch, Referenced), Problem> {
+    let mut new: NewBatch = crate::body::json(body)?;
+    let missing = || Problem::bad("body-invalid", "missing field `audience`").field("audience");
+    let audience = new.audience.take().ok_or_else(missing)?;
+    Ok((new, audience))
+}
+
 /// Takes an upload apart: what is wanted, and the audience with its form.
 ///
 /// # Errors
 /// A body that is neither an audience nor a form with one.
 pub fn read(kind: &str, query: &str, body: Bytes) -> Result<(NewBatch, RowForm, Bytes), Problem> {
+    let (new, form, audience) = take_apart(kind, query, body)?;
+    match new.audience {
+        None => Ok((new, form, audience)),
+        Some(_) => {
+            let detail = "an audience is sent, or named in a JSON body, not both";
+            Err(Problem::bad("body-invalid", detail).field("audience"))
+        }
+    }
+}
+
+fn take_apart(kind: &str, query: &str, body: Bytes) -> Result<(NewBatch, RowForm, Bytes), Problem> {
     let unknown = || {
-        let detail = "an audience is text/csv, application/jsonl or application/vnd.apache.parquet, or a file of multipart/form-data";
+        let detail = "an audience is text/csv, application/jsonl or application/vnd.apache.parquet, a file of multipart/form-data, or named in application/json";
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "audience-unknown", detail)
     };
     if let Some(boundary) = boundary(kind) {
@@ -225,6 +291,36 @@ mod tests {
         let (new, form, _) = read("application/x-ndjson", query, Bytes::new()).unwrap();
         assert!(new.start && new.deliver == Deliver::Links && new.priority == 3);
         assert_eq!((new.columns.len(), form), (2, RowForm::JsonLines));
+    }
+
+    #[test]
+    fn audiences_elsewhere_are_named() {
+        let body =
+            br#"{"template":"hello","start":true,"audience":{"url":"https://x.test/a.JSONL?b=c.csv"}}"#;
+        let (new, audience) = read_reference(body).unwrap();
+        assert!(new.start && new.audience.is_none());
+        for (kind, form) in [
+            ("", Some(RowForm::JsonLines)),
+            ("application/octet-stream", Some(RowForm::JsonLines)),
+            ("text/csv; charset=utf-8", Some(RowForm::Csv)),
+        ] {
+            assert_eq!(audience.form_of(kind).ok(), form, "{kind}");
+        }
+        let named = Referenced { url: "https://x.test/a.csv".into(), form: Some(NamedForm::Parquet) };
+        assert_eq!(named.form_of("text/csv").ok(), Some(RowForm::Parquet));
+        assert!(Referenced { url: "https://x.test/a".into(), form: None }.form_of("text/html").is_err());
+        for wrong in [
+            r#"{"template":"hello"}"#,
+            r#"{"template":"hello","audience":"https://x.test/a.csv"}"#,
+            r#"{"template":"hello","audience":{"url":"https://x.test/a.csv","path":"/etc/passwd"}}"#,
+            r#"{"template":"hello","audience":{"url":"https://x.test/a.csv","form":"xml"}}"#,
+        ] {
+            assert!(read_reference(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        let both = FORM.replace("\"columns\":[\"id\"]", "\"audience\":{\"url\":\"https://x.test/a.csv\"}");
+        let both = Bytes::copy_from_slice(both.as_bytes());
+        assert!(read("multipart/form-data; boundary=xx", "", both).is_err());
+        assert!(is_reference("application/json; charset=utf-8") && !is_reference("application/jsonl"));
     }
 
     #[test]

@@ -93,16 +93,10 @@ fn forecast_one(app: &App, batch: &Batch) -> Result<Option<Value>, Problem> {
         let known = app.records.batch(&batch.tenant, &batch.id);
         app.is_stopping() || known.is_ok_and(|known| known.is_none_or(|batch| batch.state != "forecasting"))
     };
-    let permit = std::sync::Mutex::new(permits.acquire(Class::Batch, &stopped));
+    let permit = std::sync::Mutex::new(None);
     let breathe = || {
-        // Whoever is more urgent goes first.
-        if permits.waiting() > 0
-            && let Ok(mut permit) = permit.lock()
-        {
-            drop(permit.take());
-            *permit = permits.acquire(Class::Batch, &stopped);
-        }
-        stopped()
+        let mut permit = permit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        !permits.give_way(&mut permit, &|| Class::Batch, &stopped)
     };
     let told = template.opened.forecast(&file.path(), wanted.output.rendition.as_deref(), &breathe)?;
     let Some(mut told) = told else { return Ok(None) };
@@ -256,6 +250,19 @@ async fn make(app: &Arc<App>, batch: &Batch, row: &RowRecord) -> Result<RowEnd, 
     };
     let viewing = app.viewing_apart(wish).await?;
     if wanted.deliver == Deliver::Links {
+        if row.attempts == 0 {
+            let (state, key) = (app.clone(), wanted.key);
+            let taken = web::block(move || {
+                let quota = state.records.quota_of(&key)?;
+                if quota.links.is_none() {
+                    return Ok(true);
+                }
+                Ok::<_, Problem>(state.records.take_link(&key, quota)?.1)
+            });
+            if !taken.await.map_err(Problem::from)?? {
+                return Err(Stop::Tomorrow);
+            }
+        }
         let link = links::Link {
             tenant: &batch.tenant,
             template: &batch.template,

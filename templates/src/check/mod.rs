@@ -371,9 +371,7 @@ impl Checker<'_> {
                     self.faults.push(Fault::new(&entry.say.at, reason).found(&say.0));
                 }
             }
-            if let Some(photo) = &generator.photo {
-                self.photo(photo);
-            }
+            self.pictures(generator);
             let Some(Fixed { at, value }) = generator.picture_fallback() else { continue };
             if let Err((message, found, hint)) = file(self.world, AssetKind::Image, &value.0) {
                 self.faults.push(Fault { found, ..Fault::new(at, message).hint(hint) });
@@ -383,21 +381,36 @@ impl Checker<'_> {
 }
 
 impl Checker<'_> {
-    /// A photo is made of an asset, and painted in one style.
-    fn photo(&mut self, photo: &PhotoGenerator) {
-        for name in [Some(&photo.from), photo.like.as_ref()].into_iter().flatten() {
+    /// A picture that is worked on is an asset, and fields go together.
+    fn pictures(&mut self, generator: &Generator) {
+        for name in generator.pictures() {
             let Some(ImageName(plain)) = name.plain() else { continue };
             if self.document.assets.get(plain).is_none() && self.document.generate.get(plain).is_some() {
                 let fault = Fault::new(&name.at, format!("`{plain}` is generated"));
-                self.faults.push(fault.hint("a photo is made of an asset: name an entry of `assets`"));
+                self.faults.push(fault.hint(OF_AN_ASSET));
             }
         }
-        if let (Some(style), Some(_)) = (&photo.style, &photo.like) {
+        if let Some(PhotoGenerator { style: Some(style), like: Some(_), .. }) = &generator.photo {
             let fault = Fault::new(&style.at, "`style` and `like` cannot stand together");
             self.faults.push(fault.hint("keep one of `style`, `like`"));
         }
+        let Some(image) = &generator.image else { return };
+        if let (None, Some(mask)) = (&image.from, &image.mask) {
+            let fault =
+                Fault::new(&mask.at, "`mask` says which part of a picture is changed, and there is none");
+            self.faults.push(fault.hint("name the picture with `from`, or take `mask` out"));
+        }
+        if let (Some(_), Some(style)) = (&image.from, &image.style) {
+            let fault =
+                Fault::new(&style.at, "`style` is that of a picture that is drawn, and `from` is changed");
+            self.faults.push(fault.hint("say in the `prompt` what it is to look like, or take `from` out"));
+        }
     }
 }
+
+/// What is said where a picture that is worked on is itself generated.
+pub(crate) const OF_AN_ASSET: &str =
+    "a photo, or a picture that is changed, is an asset: name an entry of `assets`";
 
 fn fixed(written: &Fixed<FileName>) -> (&FileName, &At) {
     (&written.value, &written.at)

@@ -10,7 +10,8 @@ use crate::template::document::Document;
 use crate::template::generate::Generator;
 use crate::template::layer::Repeat;
 use crate::template::read::{Read, Visit};
-use crate::template::scalar::NameKind;
+use crate::template::scalar::{FileName, NameKind};
+use crate::template::written::Written;
 
 /// For each generator, JSON pointers to the personal fields that what a provider is told can hold: directly, or by way of named
 /// values and of what is generated before it.
@@ -23,7 +24,9 @@ pub(crate) fn sent(
 ) -> BTreeMap<String, Vec<String>> {
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut sent = BTreeMap::new();
-    if contract.personal().is_empty() {
+    let edits =
+        |(_, _, made): &(_, _, Generator)| made.image.as_ref().is_some_and(|image| image.from.is_some());
+    if contract.personal().is_empty() && !document.generate.entries.iter().any(edits) {
         return sent;
     }
     for item in order {
@@ -58,6 +61,14 @@ pub(crate) fn sent(
                     Generator { image: Some(image), .. } => {
                         let mut told = fields_of(&image.prompt, contract, &known);
                         told.extend(fields_of(&image.palette, contract, &known));
+                        // The pictures themselves are sent.
+                        for asset in generator.assets(document) {
+                            told.extend(fields_of(asset, contract, &known));
+                            told.extend(chosen_by(&asset.image));
+                        }
+                        for name in generator.pictures() {
+                            told.extend(fields_of(name, contract, &known));
+                        }
                         told
                     }
                     // A photo, a picture's style and sizes are for this machine alone.
@@ -70,6 +81,24 @@ pub(crate) fn sent(
         known.insert(name, fields);
     }
     sent
+}
+
+/// What a picture's file is chosen by: one that the data choose is the viewer's own, whatever the schema says of the field.
+fn chosen_by(file: &Option<Written<FileName>>) -> BTreeSet<String> {
+    struct Paths(BTreeSet<String>);
+    impl Visit for Paths {
+        fn expression(&mut self, _: &At, _: &str, expression: &Expression, _: Option<NameKind>) {
+            let escaped = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let paths = expression.references().iter();
+            self.0.extend(paths.map(|reference| reference.path.iter().map(escaped).collect::<String>()));
+        }
+        fn name(&mut self, _: &At, _: NameKind, _: &str) {}
+        fn enter(&mut self, _: Option<&Repeat>) {}
+        fn leave(&mut self) {}
+    }
+    let mut paths = Paths(BTreeSet::new());
+    file.visit(&mut paths);
+    paths.0
 }
 
 /// The personal fields that `part` uses.
@@ -129,12 +158,13 @@ mod tests {
                  ref: {{ $ref: \"#/$defs/name\" }}\n\
                  vars: {{ hello: \"Hi {{{{who}}}}\", place: \"{{{{home.city}}}}\" }}\n\
                  generate:\n  it: {generate}\n\
+                 assets: {{ own: {{ image: \"{{{{who}}}}\" }}, shop: {{ image: \"{{{{plan}}}}.png\" }} }}\n\
                  scenes: [{{ name: s, duration: 1s }}]\n"
             )
         };
         let text =
             |prompt: &str| format!("{{ text: {{ prompt: \"{prompt}\", fallback: \"{{{{who}}}}\" }} }}");
-        let rows: [(&str, String, &[&str]); 11] = [
+        let rows: [(&str, String, &[&str]); 14] = [
             ("a fallback is not sent", text("Greet for {{plan}}"), &[]),
             ("directly", text("Greet {{who}}"), &["/who"]),
             ("in a condition", text("Greet {{#if who}}warmly{{/if}}"), &["/who"]),
@@ -145,6 +175,13 @@ mod tests {
             ("a list", text("Pets: {{#each pets}}{{this.name}} {{/each}}"), &["/pets/*/name"]),
             ("by a reference in the schema", text("Greet {{ref}}"), &["/ref"]),
             ("a photo is not sent", "{ photo: { from: \"{{who}}\", width: 8, height: 8 } }".into(), &[]),
+            ("a picture that is changed", "{ image: { prompt: a, from: own } }".into(), &["/who"]),
+            ("one that the data choose", "{ image: { prompt: a, from: shop } }".into(), &["/plan"]),
+            (
+                "a mask, and what chooses it",
+                "{ image: { prompt: a, from: shop, mask: \"{{home.door}}\" } }".into(),
+                &["/home/door", "/plan", "/who"],
+            ),
             ("facts", "{ text: { prompt: Greet, facts: [\"{{who}}\"], fallback: a } }".into(), &["/who"]),
         ];
         for (name, generate, expected) in rows {

@@ -2,7 +2,7 @@
 
 use super::scope::Filler;
 use crate::blob::{Blob, Digest};
-use crate::check::{asset_kind, file, name_of};
+use crate::check::{OF_AN_ASSET, asset_kind, file, name_of};
 use crate::fault::{At, Fault};
 use crate::generate::{GeneratedValue, Voice};
 use crate::template::document::Asset as WrittenAsset;
@@ -63,11 +63,15 @@ impl<'a> Filler<'a> {
         if let Some(own) = generator.picture_fallback() {
             return Some(own);
         }
-        let from = self.get(&generator.photo.as_ref()?.from)?.0;
+        let from = match (&generator.image, &generator.photo) {
+            (Some(image), _) => image.from.as_ref()?,
+            (None, photo) => &photo.as_ref()?.from,
+        };
+        let from = self.get(from)?.0;
         self.template.document().assets.get(&from)?.fallback.as_ref()
     }
 
-    /// The file of the asset that a photo is taken from. `None` after a fault; and without one where the file cannot be used but
+    /// The file of the asset that a photo or an edited picture is taken from. `None` after a fault; and without one where the file cannot be used but
     /// the asset has a fallback or the photo has (`may_fall_back`): that is shown as it is.
     pub(super) fn photo_file(&mut self, at: &At, name: &str, may_fall_back: bool) -> Option<Blob> {
         let document = self.template.document();
@@ -80,7 +84,7 @@ impl<'a> Filler<'a> {
         };
         let Some(asset) = asset else {
             let fault = Fault::new(at, format!("`{name}` is generated"));
-            self.faults.push(fault.hint("a photo is made of an asset: name an entry of `assets`"));
+            self.faults.push(fault.hint(OF_AN_ASSET));
             return None;
         };
         let written = asset.image.as_ref()?;

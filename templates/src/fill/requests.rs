@@ -8,7 +8,7 @@ use crate::check::layers::rules_in;
 use crate::expr::Expression;
 use crate::fault::{At, Fault};
 use crate::generate::{
-    GeneratedValue, Hole, ImageRequest, PhotoRequest, PhotoStyle, Phrase, Piece, Provenance, Recording,
+    Edit, GeneratedValue, Hole, ImageRequest, PhotoRequest, PhotoStyle, Phrase, Piece, Provenance, Recording,
     Request, RequestKind, SpokenWord, TextRequest, Viewer, VoiceRequest,
 };
 use crate::pronunciation;
@@ -308,7 +308,23 @@ impl<'a> Filler<'a> {
         Some(lexicon)
     }
 
+    /// `None` after a fault, and where a fallback stands in for the picture that is to be changed.
     fn image_request(&mut self, image: &ImageGenerator) -> Option<ImageRequest> {
+        let edit = match &image.from {
+            Some(from) => {
+                let name = self.get(from)?.0;
+                let picture = self.photo_file(&from.at, &name, image.fallback.is_some())?;
+                let mask = match &image.mask {
+                    Some(mask) => {
+                        let name = self.get(mask)?.0;
+                        Some(self.photo_file(&mask.at, &name, image.fallback.is_some())?.into())
+                    }
+                    None => None,
+                };
+                Some(Edit { picture: picture.into(), mask, or_unchanged: image.fallback.is_none() })
+            }
+            None => None,
+        };
         let palette = image.palette.as_deref().unwrap_or_default();
         Some(ImageRequest {
             prompt: self.get(&image.prompt)?.0,
@@ -317,6 +333,7 @@ impl<'a> Filler<'a> {
             height: self.opt(&image.height).map_or(IMAGE_SIZE.1, |height| height.0),
             style: self.opt(&image.style).map(|Label(name)| name),
             palette: palette.iter().filter_map(|color| self.get(color)).map(|color| color.0).collect(),
+            edit,
         })
     }
 

@@ -32,13 +32,22 @@ impl Generator {
 
     /// The assets that it works on, as far as they are known without a viewer; all of them where it depends on one.
     pub(crate) fn assets<'d>(&self, document: &'d Document) -> Vec<&'d Asset> {
-        let Some(photo) = &self.photo else { return Vec::new() };
-        let names = [Some(&photo.from), photo.like.as_ref()];
-        let names = names.into_iter().flatten().map(|name| name.plain());
+        let names = self.pictures();
+        let names = names.into_iter().map(|name| name.plain());
         match names.collect::<Option<Vec<_>>>() {
             Some(names) => names.iter().filter_map(|name| document.assets.get(&name.0)).collect(),
             None => document.assets.entries.iter().map(|(_, _, asset)| asset).collect(),
         }
+    }
+
+    /// The names of the pictures that it works on.
+    pub(crate) fn pictures(&self) -> Vec<&Written<ImageName>> {
+        let names = match (&self.image, &self.photo) {
+            (Some(image), _) => [image.from.as_ref(), image.mask.as_ref()],
+            (None, Some(photo)) => [Some(&photo.from), photo.like.as_ref()],
+            (None, None) => [None, None],
+        };
+        names.into_iter().flatten().collect()
     }
 
     /// The file that is shown when no picture comes back.
@@ -157,8 +166,13 @@ record! {
 record! {
     /// A picture.
     pub struct ImageGenerator called "an image to generate" {
-        /// What it shows.
+        /// What it shows; with `from`, what is changed.
         pub prompt: Written<Text>,
+        /// An image asset that is changed as the prompt says, such as a photo of the viewer's own: a PNG, JPEG or WebP file. What does not
+        /// fit the shape of `width` and `height` is cut off evenly. Default: a new picture is drawn.
+        pub from: Option<Written<ImageName>>,
+        /// An image asset of the shape of `from` that is clear where it may be changed. Default: all of it may.
+        pub mask: Option<Written<ImageName>>,
         /// The procedural style of the offline provider, e.g. `waves`. Default: chosen by the prompt.
         pub style: Option<Written<Label>>,
         /// The colours to use. Default: the provider's choice.
@@ -171,7 +185,7 @@ record! {
         pub seed: Option<Written<Text>>,
         /// Whether fields marked `x-pii` may be sent to a provider outside this machine. Default: false.
         pub send_personal: Option<Fixed<Flag>>,
-        /// The file that is shown when no picture comes back.
+        /// The file that is shown when no picture comes back. Default: with `from` that picture as it is.
         pub fallback: Option<Fixed<FileName>>,
     }
 }

@@ -17,8 +17,11 @@ use crate::runtime;
 const DURATIONS: &str = "/Clip_output_0";
 /// Samples in a unit of those durations: 25 ms.
 const UNIT: usize = 2 * HOP;
+/// How many units earlier a phoneme is heard than the lengths before it add up to. The network learnt them from an alignment that
+/// lags, as its teacher Kokoro did, whose own code takes off as many; measured in docs/voices.md.
+const LAG: usize = 3;
 /// The most phonemes that the network sees at once.
-pub(super) const MAX_PHONEMES: usize = 400;
+pub(in crate::voice) const MAX_PHONEMES: usize = 400;
 
 /// Speaks phonemes.
 pub(super) struct Speaker {
@@ -29,9 +32,9 @@ pub(super) struct Speaker {
 }
 
 /// A sound and, for each phoneme that was given, its samples.
-pub(super) struct Spoken {
-    pub(super) samples: Vec<f32>,
-    pub(super) spans: Vec<(usize, usize)>,
+pub(in crate::voice) struct Spoken {
+    pub(in crate::voice) samples: Vec<f32>,
+    pub(in crate::voice) spans: Vec<(usize, usize)>,
 }
 
 impl Speaker {
@@ -80,39 +83,51 @@ impl Speaker {
             pitch: output("f0")?,
         };
         let samples = self.synthesis.sound(&spectra, seed)?;
-        let lengths = output(DURATIONS)?;
-        if lengths.len() != length {
-            return Err(format!("the network gave {} lengths for {length} phonemes", lengths.len()));
-        }
-        let mut ends = Vec::with_capacity(length);
-        let mut at = 0;
-        for units in lengths {
-            at += units.clamp(0.0, 1e4).round() as usize * UNIT;
-            ends.push(at);
-        }
-        if at != samples.len() {
-            return Err(format!("the phonemes last {at} samples, and the sound {}", samples.len()));
-        }
-        let mut next = 0;
-        let spans = known
-            .iter()
-            .map(|known| {
-                let start = ends[next];
-                if known.is_some() {
-                    next += 1;
-                }
-                (start, ends[next])
-            })
-            .collect();
+        let spans = spans_of(output(DURATIONS)?, &known, UNIT, samples.len())?;
         Ok(Spoken { samples, spans })
     }
+}
+
+/// The samples in which each phoneme is heard, from the network's `lengths` in units of so many samples: one for each phoneme
+/// that it knows (`known`), and one each for the silence before and after.
+pub(in crate::voice) fn spans_of(
+    lengths: &[f32],
+    known: &[Option<i64>],
+    unit: usize,
+    samples: usize,
+) -> Result<Vec<(usize, usize)>, String> {
+    let expected = known.iter().flatten().count() + 2;
+    if lengths.len() != expected {
+        return Err(format!("the network gave {} lengths for {expected} phonemes", lengths.len()));
+    }
+    let mut ends = Vec::with_capacity(expected);
+    let mut at = 0;
+    for units in lengths {
+        at += units.clamp(0.0, 1e4).round() as usize * unit;
+        ends.push(at);
+    }
+    if at != samples {
+        return Err(format!("the phonemes last {at} samples, and the sound {samples}"));
+    }
+    let heard = |at: usize| ends[at].saturating_sub(LAG * unit);
+    let mut next = 0;
+    Ok(known
+        .iter()
+        .map(|known| {
+            let start = heard(next);
+            if known.is_some() {
+                next += 1;
+            }
+            (start, heard(next))
+        })
+        .collect())
 }
 
 /// Bytes which, put after those of an ONNX graph, make `name` one of its outputs.
 ///
 /// A file of Protocol Buffers may give a message in several pieces, which a reader merges. The piece here is a
 /// `ModelProto` (onnx.proto3) whose field 7, `graph`, has one entry in field 12, `output`, whose field 1 is the name.
-fn further_output(name: &str) -> Vec<u8> {
+pub(in crate::voice) fn further_output(name: &str) -> Vec<u8> {
     let field = |number: u8, content: Vec<u8>| {
         // Lengths below 128 take one byte; the name here is short.
         let mut bytes = vec![number << 3 | 2, content.len() as u8];
@@ -186,7 +201,7 @@ impl Speller {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(in crate::voice) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let name = path.file_name().unwrap_or_default().display();
     fs::read(path).map_err(|error| format!("{name}: {error}"))
 }
@@ -194,6 +209,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phonemes_are_heard_three_units_earlier() {
+        // Silence, three phonemes of which one is not known, silence.
+        let known = [Some(1), None, Some(2)];
+        let spans = spans_of(&[10.0, 2.0, 4.0, 5.0], &known, 100, 2100).unwrap();
+        assert_eq!(spans, [(700, 900), (900, 900), (900, 1300)]);
+        // None before the sound begins.
+        assert_eq!(spans_of(&[1.0, 4.0, 1.0], &[Some(1)], 100, 600).unwrap(), [(0, 200)]);
+        assert!(spans_of(&[1.0, 4.0], &[Some(1)], 100, 500).unwrap_err().contains("2 lengths for 3"));
+        assert!(spans_of(&[1.0, 4.0, 1.0], &[Some(1)], 100, 700).unwrap_err().contains("last 600 samples"));
+    }
 
     #[test]
     fn a_further_output_is_a_piece_of_a_model() {

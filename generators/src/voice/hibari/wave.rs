@@ -13,8 +13,7 @@
 use std::f32::consts::{PI, TAU};
 use std::sync::Arc;
 
-use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use vignette_signals::{Complex32, ComplexToReal, FftError, RealToComplex};
 
 use crate::random::SplitMix64;
 
@@ -53,10 +52,9 @@ pub(super) struct Synthesis {
 
 impl Synthesis {
     pub(super) fn new() -> Self {
-        let mut planner = RealFftPlanner::new();
         Synthesis {
-            forward: planner.plan_fft_forward(SIZE),
-            inverse: planner.plan_fft_inverse(SIZE),
+            forward: vignette_signals::forward(SIZE),
+            inverse: vignette_signals::inverse(SIZE),
             window: (0..SIZE).map(|n| 0.5 - 0.5 * (TAU * n as f32 / SIZE as f32).cos()).collect(),
         }
     }
@@ -78,7 +76,7 @@ impl Synthesis {
         let mut bins = self.forward.make_output_vec();
         let mut forward_scratch = self.forward.make_scratch_vec();
         let mut inverse_scratch = self.inverse.make_scratch_vec();
-        let wrong = |error: realfft::FftError| error.to_string();
+        let wrong = |error: FftError| error.to_string();
 
         // The frame's middle is at its start in time: half a window lies before it.
         let half = SIZE / 2;

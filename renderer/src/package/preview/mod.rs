@@ -9,8 +9,8 @@ mod palette;
 mod still;
 mod webp;
 
-use fast_image_resize as fir;
 use image::RgbImage;
+use vignette_signals::{fir, resize};
 use vignette_templates::time::{FrameRate, Time};
 
 pub use self::still::{PosterFormat, poster};
@@ -408,7 +408,7 @@ fn scaled(picture: &RgbImage, width: u32) -> Result<RgbImage, PreviewError> {
     let mut target = fir::images::Image::new(width, height, fir::PixelType::U8x3);
     let options =
         fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Lanczos3));
-    fir::Resizer::new().resize(&source, &mut target, &options).map_err(|error| broken(&error))?;
+    resize(&mut fir::Resizer::new(), &source, &mut target, &options).map_err(|error| broken(&error))?;
     RgbImage::from_raw(width, height, target.into_vec())
         .ok_or_else(|| PreviewError::Picture("its size does not fit its pixels".into()))
 }

@@ -7,6 +7,7 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
 use super::{PreviewError, SHORTEST_SIDE, scaled};
 use crate::encode::{EncodeError, make};
+use crate::patience::{self, Standing};
 
 /// The file format of a poster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,9 +49,6 @@ pub fn poster(picture: &RgbImage, format: PosterFormat, width: Option<u32>) -> R
     }
     Ok(file.into_inner())
 }
-
-/// How long the encoder may take for one picture before it counts as hung.
-const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// A WebP file with losses.
 pub(super) fn webp(picture: &RgbImage, quality: u8) -> Result<Vec<u8>, PreviewError> {
@@ -98,11 +96,16 @@ pub(super) fn webp(picture: &RgbImage, quality: u8) -> Result<Vec<u8>, PreviewEr
     if let Some(buffer) = buffer.get_mut() {
         buffer.set_pts(gst::ClockTime::ZERO);
     }
+    let mut standing = Standing::Running;
     let outcome = (|| {
         pipeline.set_state(gst::State::Playing).map_err(|error| failed(&error.to_string()))?;
         source.push_buffer(buffer).map_err(|error| failed(&error.to_string()))?;
         source.end_of_stream().map_err(|error| failed(&error.to_string()))?;
-        let sample = sink.try_pull_sample(PATIENCE);
+        let longest = u64::try_from(patience::get().as_millis()).unwrap_or(u64::MAX / 1_000_000);
+        let sample = sink.try_pull_sample(gst::ClockTime::from_mseconds(longest));
+        if sample.is_none() && !sink.is_eos() {
+            standing = Standing::Hangs;
+        }
         let bytes = sample.and_then(|sample| Some(sample.buffer()?.map_readable().ok()?.to_vec()));
         bytes.ok_or_else(|| {
             let message = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
@@ -112,8 +115,7 @@ pub(super) fn webp(picture: &RgbImage, quality: u8) -> Result<Vec<u8>, PreviewEr
             }
         })
     })();
-    // Stopping can only fail for a pipeline that already stands still.
-    let _ = pipeline.set_state(gst::State::Null);
+    patience::stop(&pipeline, standing);
     outcome
 }
 
