@@ -322,6 +322,35 @@ fn processes_that_share_a_database_do_nothing_twice() {
 }
 
 #[test]
+fn links_that_come_together_are_all_kept() {
+    on_both(|open| {
+        const EACH: u8 = 25;
+        let records = open();
+        thread::scope(|scope| {
+            for part in 0..8_u8 {
+                let records = &records;
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let mut id = [part; 32];
+                        id[0] = number;
+                        let kept = KeptLink { id: &id, sealed: &[part, number], expires: clock::now() + 60 };
+                        let uses = [segment(part), segment(100 + number)];
+                        records.add_link(&record(Some([part; 16]), &uses), Some(&kept)).unwrap();
+                        assert_eq!(records.link(&id).unwrap().unwrap(), [part, number]);
+                    }
+                });
+            }
+        });
+        for part in 0..8_u8 {
+            let removed = records.erase("acme", &[part; 16]).unwrap();
+            // The last one takes with it what all shared.
+            let own = if part == 7 { 1 + usize::from(EACH) } else { 1 };
+            assert_eq!((removed.links, removed.doomed.len()), (u64::from(EACH), own));
+        }
+    });
+}
+
+#[test]
 fn a_day_s_quota_is_not_passed_by_many_at_once() {
     on_postgres(|open| {
         let quota = Quota { renders: Some(25), seconds: None, links: None };

@@ -24,6 +24,7 @@ mod cors;
 pub mod database;
 mod erase;
 mod files;
+mod group;
 mod hooks;
 mod jobs;
 mod limit;

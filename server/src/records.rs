@@ -7,16 +7,28 @@ use std::collections::HashSet;
 
 use crate::clock;
 use crate::database::{Database, Fault, Held, OptionalExtension, Row, Source, params};
+use crate::group::Group;
 use crate::problem::Problem;
 use crate::quota::Quota;
 use crate::secrets::random_name;
-use crate::uses::{Record, ViewerId};
+use crate::uses::{Record, Use, ViewerId};
 
 /// What is written in the database, and how.
 pub struct Records {
     pub(crate) database: Database,
     /// This process among those that share the database, by a name of its own at every start.
     pub(crate) me: String,
+    links: Group<NewLink>,
+}
+
+/// A link that waits to be written.
+struct NewLink {
+    tenant: String,
+    template: String,
+    viewer: Option<ViewerId>,
+    uses: Vec<Use>,
+    /// Its name, what it says, and when it expires, where it is kept.
+    kept: Option<([u8; 32], Vec<u8>, i64)>,
 }
 
 /// Steps that bring a database from one version to the next, as SQLite reads them; a step is never changed.
@@ -267,7 +279,7 @@ impl Records {
     /// # Errors
     /// What the database says; one of a later program. In words, without a password.
     pub fn open(source: &Source) -> Result<Records, String> {
-        Ok(Records { database: Database::open(source, &STEPS)?, me: random_name()? })
+        Ok(Records { database: Database::open(source, &STEPS)?, me: random_name()?, links: Group::default() })
     }
 
     pub(crate) fn lock(&self) -> Held<'_> {
@@ -352,28 +364,46 @@ impl Records {
         Ok(self.lock().query_row("SELECT EXISTS (SELECT 1 FROM keys)", &[], |row| row.get(0))?)
     }
 
-    /// Notes a link, and keeps it here under its id when it is too long for a URL.
+    /// Notes a link, and keeps it here under its id when it is too long for a URL. In a file, links that come at the same time share a
+    /// step; PostgreSQL itself waits once for the steps of several connections.
     ///
     /// # Errors
     /// What the database says; then there is no such link.
     pub fn add_link(&self, record: &Record<'_>, kept: Option<&KeptLink<'_>>) -> Result<(), Problem> {
+        let Record { tenant, template, viewer, uses } = record;
+        let link = NewLink {
+            tenant: (*tenant).to_owned(),
+            template: (*template).to_owned(),
+            viewer: *viewer,
+            uses: uses.to_vec(),
+            kept: kept.map(|kept| (*kept.id, kept.sealed.to_vec(), kept.expires)),
+        };
+        match self.database.is_shared() {
+            true => Ok(self.write_links(&[link])?),
+            false => Ok(self.links.add(link, |links| self.write_links(links))?),
+        }
+    }
+
+    fn write_links(&self, links: &[NewLink]) -> Result<(), Fault> {
         let mut connection = self.lock();
         let change = connection.addition()?;
-        record.write(&change)?;
-        if let Some(viewer) = record.viewer {
-            change.execute(
-                "INSERT INTO viewers VALUES (?1, 0, 1, ?2) ON CONFLICT (id) DO UPDATE SET links = viewers.links + 1, changed = ?2",
-                params![viewer, clock::now_millis()],
-            )?;
+        for NewLink { tenant, template, viewer, uses, kept } in links {
+            Record { tenant, template, viewer: *viewer, uses }.write(&change)?;
+            let now = clock::now_millis();
+            if let Some(viewer) = viewer {
+                change.execute(
+                    "INSERT INTO viewers VALUES (?1, 0, 1, ?2) ON CONFLICT (id) DO UPDATE SET links = viewers.links + 1, changed = ?2",
+                    params![viewer, now],
+                )?;
+            }
+            if let Some((id, sealed, expires)) = kept {
+                change.execute(
+                    "INSERT INTO links (id, tenant, sealed, expires, viewer, template, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![id, tenant, sealed, expires, viewer, template, now],
+                )?;
+            }
         }
-        if let Some(KeptLink { id, sealed, expires }) = kept {
-            change.execute(
-                "INSERT INTO links (id, tenant, sealed, expires, viewer, template, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![id, record.tenant, sealed, expires, record.viewer, record.template, clock::now_millis()],
-            )?;
-        }
-        change.commit()?;
-        Ok(())
+        change.commit()
     }
 
     /// A link that was kept.
