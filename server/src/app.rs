@@ -8,6 +8,7 @@ use actix_web::HttpRequest;
 use tokio::sync::{Notify, Semaphore};
 use vignette_templates::blob::Digest;
 
+use crate::artefacts::Artefacts;
 use crate::catalog::{Catalog, Version};
 use crate::clock;
 use crate::config::Config;
@@ -49,6 +50,8 @@ pub struct App {
     pub ledger: Ledger,
     /// There may be a row or a forecast to begin.
     pub batches: Notify,
+    /// Finished files.
+    pub artefacts: Artefacts,
     /// Files that are being made.
     pub making: Making,
     /// Render jobs.
@@ -96,13 +99,14 @@ impl App {
     /// What cannot be opened, in words for the operator.
     pub fn open(config: Config, workshop: Arc<dyn Workshop>, rotate: bool) -> Result<App, String> {
         let data = &config.data_dir;
-        for folder in [data.clone(), data.join("files"), data.join("templates")] {
+        for folder in [data.clone(), data.join("templates")] {
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("{}: cannot be made: {error}", folder.display()))?;
         }
         let secrets = Secrets::open(data, rotate)?;
         let records = Arc::new(Records::open(&config.source())?);
-        output::clean(&data.join("files"), records.database.is_shared());
+        let artefacts = config.artefacts()?;
+        output::clean(artefacts.folder(), records.database.is_shared());
         let has_keys = records.has_keys().map_err(|_| "the database does not answer".to_owned())?;
         let local = config.address()?.ip().is_loopback();
         if !has_keys && !local {
@@ -126,6 +130,7 @@ impl App {
             secrets,
             metrics,
             studio: Arc::new(studio),
+            artefacts,
             shelf: Shelf::new(config.limits.viewings),
             warm: Warm::new(config.limits.warm_bytes),
             batches: Notify::new(),

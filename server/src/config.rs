@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::artefacts::Artefacts;
 use crate::database::Source;
 
 /// What is not shown, not even for finding faults.
@@ -28,6 +29,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// A PostgreSQL in place of the file in `data_dir`: `postgres://user:password@host/name`. Default: none.
     pub database: Option<Secret>,
+    /// Where finished files are kept: a folder, or `s3://bucket/prefix`. Default: `files` in `data_dir`.
+    pub files: Option<String>,
     /// A folder of template packages that every tenant may use. Default: none.
     pub templates: Option<PathBuf>,
     /// How viewers reach the service, e.g. `https://video.example.com`. Default: as the request says.
@@ -114,6 +117,7 @@ impl Default for Config {
             bind: "127.0.0.1:8080".into(),
             data_dir: "vignette-data".into(),
             database: None,
+            files: None,
             templates: None,
             public_url: None,
             player: None,
@@ -195,6 +199,14 @@ impl Config {
         }
     }
 
+    /// Where finished files are.
+    ///
+    /// # Errors
+    /// A place that cannot be, in words.
+    pub fn artefacts(&self) -> Result<Artefacts, String> {
+        Artefacts::open(&self.data_dir.join("files"), self.files.as_deref())
+    }
+
     /// Every fault of the configuration, in words.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -205,6 +217,9 @@ impl Config {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
                 faults.push(format!("{name}: there is no folder {}", folder.display()));
             }
+        }
+        if self.files.as_ref().is_some_and(|place| place.contains("://")) {
+            faults.extend(self.artefacts().err());
         }
         if let Some(player) = self.player.as_ref().filter(|player| !player.is_file()) {
             faults.push(format!(
@@ -288,6 +303,8 @@ mod tests {
         assert_eq!(Config::default().faults(), Vec::<String>::new());
         for (text, told) in [
             ("bind = 'nowhere'", "bind:"),
+            ("files = 's3://'", "files:"),
+            ("files = 'ftp://host/x'", "files:"),
             ("templates = '/not/there'", "templates:"),
             ("player = '/not/there'", "player:"),
             ("public_url = 'ftp://x'", "public_url:"),

@@ -110,7 +110,11 @@ fn jobs_are_accepted_once_taken_in_order_and_ended_once() {
         assert_eq!(listed(JobFilter { state: Some("failed".into()), ..JobFilter::default() }), ["a"]);
         assert_eq!(listed(JobFilter { viewer: Some(MARIA), ..JobFilter::default() }), Vec::<String>::new());
         // Nothing is left of what ended long ago.
-        assert_eq!(records.sweep(clock::now_millis() + 1).unwrap(), ["f.mp4"]);
+        let soon = clock::now_millis() + 1;
+        records.sweep(soon).unwrap();
+        assert_eq!(records.old_files(soon).unwrap(), ["f.mp4"]);
+        records.forget_jobs(soon).unwrap();
+        assert!(records.old_files(soon).unwrap().is_empty());
         assert!(records.jobs("acme", &JobFilter::default(), None, 10).unwrap().is_empty());
     });
 }
@@ -257,7 +261,9 @@ fn batches_go_row_by_row() {
         );
         assert_eq!(records.rows(seq, 1, 10).unwrap().len(), 2);
         assert!(!records.strip_rows().unwrap());
-        assert!(records.sweep_batches(clock::now_millis() + 1).unwrap().is_empty(), "its file was erased");
+        let soon = clock::now_millis() + 1;
+        assert!(records.old_batch_files(soon).unwrap().is_empty(), "its file was erased");
+        records.forget_batches(soon).unwrap();
         assert!(records.batch("acme", "x").unwrap().is_none());
     });
 }

@@ -212,11 +212,7 @@ fn remove(app: &App, removed: &Removed) -> Told {
 fn remove_one(app: &App, used: &Use) -> Result<bool, ()> {
     if used.kind == Kind::File {
         let name = used.file_name().ok_or(())?;
-        return match std::fs::remove_file(app.config.data_dir.join("files").join(name)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(_) => Err(()),
-        };
+        return app.artefacts.remove(&name).map_err(drop);
     }
     if let Kind::Generated(_) = used.kind {
         app.catalog.workshop().forget(&used.key);

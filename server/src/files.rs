@@ -1,22 +1,13 @@
 //! A finished file, or the part of it that is asked for (RFC 9110, sections 13 and 14).
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
-
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
-use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
-use futures_util::stream;
 
+use crate::app::App;
 use crate::output::Format;
 use crate::problem::Problem;
-
-/// Bytes that are read at a time.
-const CHUNK: u64 = 256 << 10;
 
 /// What a `Range` header asks for of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,26 +42,14 @@ fn part(header: Option<&str>, length: u64) -> Part {
     }
 }
 
-/// Serves the file at `path`, whose `name` follows from its content; `None` when it is not there.
+/// Serves the finished file of that `name`, which follows from its content; `None` when it is not there.
 ///
 /// # Errors
 /// `416` for a range outside it; a file that cannot be read.
-pub async fn serve(
-    request: &HttpRequest,
-    path: PathBuf,
-    name: &str,
-) -> Result<Option<HttpResponse>, Problem> {
-    let opened = web::block(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))));
-    let (length, file) = match opened.await? {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Problem::internal(&format!("a finished file: {}", error.kind()))),
-    };
-    let ending = name.rsplit('.').next().unwrap_or_default();
-    let kind = match Format::of_ending(ending) {
-        Some(format) => format.media_type(),
-        None => Format::Hls.media_type(),
-    };
+pub async fn serve(app: &App, request: &HttpRequest, name: &str) -> Result<Option<HttpResponse>, Problem> {
+    let Some(found) = app.artefacts.find(name).await? else { return Ok(None) };
+    let length = found.length;
+    let (kind, ending) = (Format::of_name(name).media_type(), name.rsplit('.').next().unwrap_or_default());
     let tag = format!("\"{name}\"");
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     if header(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
@@ -98,24 +77,7 @@ pub async fn serve(
         response
             .insert_header(("content-range", format!("bytes {start}-{}/{length}", end.saturating_sub(1))));
     }
-    let parts = stream::try_unfold((file, start), move |(mut file, at)| async move {
-        if at >= end {
-            return Ok::<_, std::io::Error>(None);
-        }
-        let read = web::block(move || {
-            let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(at))?;
-            (&file).take(CHUNK.min(end - at)).read_to_end(&mut bytes)?;
-            if bytes.is_empty() {
-                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
-            }
-            Ok((Bytes::from(bytes), file))
-        });
-        let (bytes, file) = read.await.map_err(std::io::Error::other)??;
-        let next = at + bytes.len() as u64;
-        Ok(Some((bytes, (file, next))))
-    });
-    Ok(Some(response.body(SizedStream::new(end - start, Box::pin(parts)))))
+    Ok(Some(response.body(SizedStream::new(end - start, found.read(start, end)))))
 }
 
 #[cfg(test)]

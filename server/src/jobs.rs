@@ -416,9 +416,8 @@ async fn file_of(
             "this render has no file yet, or none",
         ));
     };
-    let path = app.config.data_dir.join("files").join(&name);
     let gone = || Problem::new(StatusCode::GONE, "file-gone", "the file was not kept; render it again");
-    files::serve(request, path, &name).await?.ok_or_else(gone)
+    files::serve(app, request, &name).await?.ok_or_else(gone)
 }
 
 /// `GET /v1/renders/{id}/events`: server-sent events (WHATWG HTML, section 9.2) until the job has ended.

@@ -12,6 +12,7 @@
 
 mod admission;
 mod app;
+pub mod artefacts;
 pub mod auth;
 mod batches;
 mod body;

@@ -1,7 +1,6 @@
 //! A whole video as one file: sent in fragments while it is made, and kept with its index first once it is complete.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::web;
@@ -13,16 +12,16 @@ use vignette_renderer::render::Rendered;
 use vignette_renderer::segment::EncodedSegment;
 
 use crate::app::App;
+use crate::output;
 use crate::permits::Class;
 use crate::problem::Problem;
 use crate::sitting::{Piece, Ticket};
 use crate::viewing::Viewing;
 use crate::workshop::MakeError;
 
-/// Where the finished file of a viewing's largest size is, or will be.
-pub fn path(app: &App, viewing: &Viewing, kind: &str) -> Option<(PathBuf, String)> {
-    let name = viewing.file_name(viewing.largest(), kind)?;
-    Some((app.config.data_dir.join("files").join(&name), name))
+/// The name of the finished file of a viewing's largest size.
+pub fn name(viewing: &Viewing) -> Option<String> {
+    viewing.file_name(viewing.largest(), "mp4")
 }
 
 /// The pieces of a viewing's largest size in order of showing, a few wanted at a time.
@@ -116,13 +115,15 @@ pub async fn keep(
     audio: Arc<AacTrack>,
 ) -> Result<(String, u64), MakeError> {
     let missing = || MakeError::Machine("a video without segments".into());
-    let (path, name) = path(app, viewing, "mp4").ok_or_else(missing)?;
+    let name = name(viewing).ok_or_else(missing)?;
+    if let Ok(Some(found)) = app.artefacts.find(&name).await {
+        return Ok((name, found.length));
+    }
     let whole = rendered(viewing, segments, audio).ok_or_else(missing)?;
-    let written = web::block(move || match std::fs::metadata(&path) {
-        Ok(found) => Ok(found.len()),
-        Err(_) => whole.write_mp4(&path),
-    });
-    let length = written.await.map_err(|_| MakeError::Cancelled)??;
+    let draft = app.artefacts.draft(&name)?;
+    let written = web::block(move || whole.write_mp4(&draft.path).map(|_| draft));
+    let draft = written.await.map_err(|_| MakeError::Cancelled)??;
+    let length = output::keep(app, &name, draft).await?;
     Ok((name, length))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -26,6 +27,8 @@ pub struct Checks {
     pub database: bool,
     /// The store answers, or there is none.
     pub store: bool,
+    /// Finished files can be found.
+    pub files: bool,
     /// The encoder is there.
     pub encoder: bool,
     /// The service takes work.
@@ -35,33 +38,34 @@ pub struct Checks {
 impl Checks {
     /// Whether all is well.
     pub fn is_ready(self) -> bool {
-        self.database && self.store && self.encoder && self.open
+        self.database && self.store && self.files && self.encoder && self.open
     }
 }
 
-/// Looks at everything; may wait for a database or a store.
+/// Looks at everything; may wait for a database or a store, on a thread for that.
 pub fn checks(app: &App) -> Checks {
     let store =
         app.studio.stores().vault.store().is_none_or(|store| {
             store.contains(&vignette_templates::blob::Digest::of(b"vignette ready")).is_ok()
         });
     let (encoder, database) = (encoder_is_well(), app.records.is_well());
-    Checks { database, store, encoder, open: !app.is_stopping() }
+    let files = Handle::current().block_on(app.artefacts.is_well());
+    Checks { database, store, files, encoder, open: !app.is_stopping() }
 }
 
-/// `GET /readyz`: encoder, store and database answer.
+/// `GET /readyz`: encoder, store, files and database answer.
 pub async fn readyz(app: Data<Arc<App>>) -> Result<HttpResponse, Problem> {
     let state = app.get_ref().clone();
     let checks = web::block(move || checks(&state)).await?;
-    let Checks { database, store, encoder, open } = checks;
+    let Checks { database, store, files, encoder, open } = checks;
     let ready = checks.is_ready();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     if !ready {
         response.insert_header(("retry-after", 2));
     }
-    Ok(response
-        .insert_header(("cache-control", "no-store"))
-        .json(json!({ "database": database, "store": store, "encoder": encoder, "open": open })))
+    Ok(response.insert_header(("cache-control", "no-store")).json(
+        json!({ "database": database, "store": store, "files": files, "encoder": encoder, "open": open }),
+    ))
 }
 
 /// Whether the encoder's element is there; starting one for each question would cost a core.

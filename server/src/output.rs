@@ -13,6 +13,7 @@ use vignette_templates::blob::Digest;
 use vignette_templates::units;
 
 use crate::app::App;
+use crate::artefacts::Draft;
 use crate::permits::{Class, Permit, Permits};
 use crate::problem::Problem;
 use crate::secrets::random_name;
@@ -46,6 +47,11 @@ impl Format {
     pub fn of_ending(ending: &str) -> Option<Format> {
         use Format::{Gif, Jpg, Mp4, Png, Webm, Webp};
         [Mp4, Webm, Gif, Webp, Jpg, Png].into_iter().find(|format| format.ending() == ending)
+    }
+
+    /// The format of a finished file of that name.
+    pub fn of_name(name: &str) -> Format {
+        Format::of_ending(name.rsplit('.').next().unwrap_or_default()).unwrap_or(Format::Hls)
     }
 
     /// The ending of its files.
@@ -226,16 +232,43 @@ pub async fn make(
         output.file_name(viewing).ok_or_else(|| MakeError::Machine("a video without a size".into()))?;
     let turn = app.making.of(&name);
     let _turn = turn.lock().await;
+    // One that cannot be looked for is made: what it needs is mostly there.
+    if let Ok(Some(found)) = app.artefacts.find(&name).await {
+        return Ok((name, found.length));
+    }
     let given_up = Arc::new(AtomicBool::new(false));
     let _give_up = GiveUp(given_up.clone());
-    let (state, viewing, output, path) =
-        (app.clone(), viewing.clone(), output.clone(), app.config.data_dir.join("files").join(&name));
-    let made = web::block(move || match fs::metadata(&path) {
-        Ok(found) => Ok(found.len()),
-        Err(_) => write(&state, &viewing, &output, &path, class, &given_up),
+    let draft = app.artefacts.draft(&name)?;
+    let (state, viewing, output) = (app.clone(), viewing.clone(), output.clone());
+    let made = web::block(move || {
+        write(&state, &viewing, &output, &draft.path, class, &given_up)?;
+        Ok::<_, MakeError>(draft)
     });
-    let length = made.await.map_err(|_| MakeError::Cancelled)??;
+    let draft = made.await.map_err(|_| MakeError::Cancelled)??;
+    let length = keep(app, &name, draft).await?;
     Ok((name, length))
+}
+
+/// Keeps a file that was made, unless nobody uses it any more. Gives its length.
+///
+/// # Errors
+/// What keeps it from being kept; nobody who uses it, as its viewer was erased meanwhile.
+pub async fn keep(app: &Arc<App>, name: &str, draft: Draft) -> Result<u64, MakeError> {
+    let length = app.artefacts.keep(name, draft).await?;
+    let (state, name) = (app.clone(), name.to_owned());
+    let used = web::block(move || {
+        let used = Use::file(&name).map_or(Ok(true), |used| state.records.is_used(&used));
+        // Sending it may have taken longer than what is doomed waits. A database that does not answer leaves it to that.
+        if !used.unwrap_or(true) {
+            state.artefacts.remove(&name)?;
+            return Ok::<_, MakeError>(false);
+        }
+        Ok(true)
+    });
+    match used.await.map_err(|_| MakeError::Cancelled)?? {
+        true => Ok(length),
+        false => Err(MakeError::Cancelled),
+    }
 }
 
 fn write(
@@ -245,25 +278,24 @@ fn write(
     path: &Path,
     class: Class,
     given_up: &AtomicBool,
-) -> Result<u64, MakeError> {
+) -> Result<(), MakeError> {
     let breath = Breath { permits: app.studio.permits(), class, given_up, held: Mutex::new(None) };
     if breath.is_over() {
         return Err(MakeError::Cancelled);
     }
     let over = || viewing.is_over() || breath.is_over();
-    let failed =
-        |error: std::io::Error| MakeError::Machine(format!("a file cannot be written: {}", error.kind()));
     if output.format != Format::Hls {
         viewing.template.write(&viewing.video, output, path, &over)?;
-        return Ok(fs::metadata(path).map_err(failed)?.len());
+        return Ok(());
     }
-    let files = app.config.data_dir.join("files");
+    let failed =
+        |error: std::io::Error| MakeError::Machine(format!("a file cannot be written: {}", error.kind()));
+    let files = app.artefacts.folder();
     let folder = Scratch(files.join(format!(".hls-{}", random_name().map_err(MakeError::Machine)?)));
     viewing.template.write(&viewing.video, output, &folder.0, &over)?;
     let part = Scratch(folder.0.with_extension("part"));
     pack(&folder.0, &part.0).map_err(failed)?;
-    fs::rename(&part.0, path).map_err(failed)?;
-    Ok(fs::metadata(path).map_err(failed)?.len())
+    fs::rename(&part.0, path).map_err(failed)
 }
 
 /// A file or folder that does not stay.
@@ -299,6 +331,14 @@ fn pack(folder: &Path, target: &Path) -> std::io::Result<()> {
     let mut file = zip.finish().map_err(std::io::Error::other)?;
     file.flush()?;
     file.sync_all()
+}
+
+/// Removes files whose time is over; blocks.
+///
+/// # Errors
+/// The first that cannot be removed now.
+pub fn discard(app: &App, names: &[String]) -> Result<(), Problem> {
+    names.iter().try_for_each(|name| app.artefacts.remove(name).map(drop).map_err(Problem::from))
 }
 
 /// Removes what a process that ended was writing; where others may be writing, what has not been touched for a day.

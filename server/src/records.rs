@@ -747,25 +747,37 @@ impl Records {
         Ok(self.lock().query_row(query, params![job], read).optional()?)
     }
 
-    /// Removes what ended before `before`, and links that have expired. Gives the names of files that no job has any more.
+    /// Removes links that expired, and what is known of webhooks that ended before a moment.
     ///
     /// # Errors
     /// What the database says.
-    pub fn sweep(&self, before: i64) -> Result<Vec<String>, Problem> {
+    pub fn sweep(&self, before: i64) -> Result<(), Problem> {
         let mut connection = self.lock();
         let change = connection.transaction()?;
         change.execute("DELETE FROM links WHERE expires < ?1", params![clock::now()])?;
         change.execute("DELETE FROM deliveries WHERE next IS NULL AND changed < ?1", params![before])?;
-        let old = change.query_map(
-            "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
-             (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1) AND file NOT IN \
-             (SELECT file FROM batch_rows WHERE file IS NOT NULL)",
-            params![before],
-            |row| row.get(0),
-        )?;
-        change.execute("DELETE FROM jobs WHERE finished < ?1", params![before])?;
         change.commit()?;
-        Ok(old)
+        Ok(())
+    }
+
+    /// The files of jobs that ended before a moment, and of nothing else.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn old_files(&self, before: i64) -> Result<Vec<String>, Problem> {
+        let query = "SELECT DISTINCT file FROM jobs WHERE finished < ?1 AND file IS NOT NULL AND file NOT IN \
+             (SELECT file FROM jobs WHERE file IS NOT NULL AND finished >= ?1) AND file NOT IN \
+             (SELECT file FROM batch_rows WHERE file IS NOT NULL)";
+        Ok(self.lock().query_map(query, params![before], |row| row.get(0))?)
+    }
+
+    /// Removes what is known of jobs that ended before a moment.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_jobs(&self, before: i64) -> Result<(), Problem> {
+        self.lock().execute("DELETE FROM jobs WHERE finished < ?1", params![before])?;
+        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::quota::Standing;
 use crate::secrets::random;
 use crate::workshop::Workshop;
-use crate::{batches, clock, cors, erase, hooks, jobs, log, processes, routes};
+use crate::{batches, clock, cors, erase, hooks, jobs, log, output, processes, routes};
 
 /// Seconds that answers under way have at the end.
 const LAST_SECONDS: u64 = 10;
@@ -142,11 +142,11 @@ async fn sweep(app: Arc<App>) {
         let state = app.clone();
         let swept = web::block(move || {
             let before = clock::now_millis() - i64::from(state.config.limits.keep_days) * 86_400_000;
-            let files = state.records.sweep(before)?;
-            for file in &files {
-                // One that is gone already is no fault.
-                let _ = std::fs::remove_file(state.config.data_dir.join("files").join(file));
-            }
+            state.records.sweep(before)?;
+            let files = state.records.old_files(before)?;
+            // Their records stay until they are gone.
+            output::discard(&state, &files)?;
+            state.records.forget_jobs(before)?;
             let rows = batches::work::sweep(&state, &state.records, before)?;
             erase::retire(&state)?;
             Ok::<usize, Problem>(files.len() + rows)

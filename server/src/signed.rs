@@ -275,8 +275,7 @@ pub async fn get(
     };
     let viewing = app.viewing(wish).await?;
     let file = output.file_name(&viewing).ok_or_else(|| Problem::internal("a video without a size"))?;
-    let path = app.config.data_dir.join("files").join(&file);
-    let is_there = path.is_file();
+    let is_there = app.artefacts.find(&file).await?.is_some();
     if !is_there {
         let uses = jobs::uses_of(&viewing, &output).await?;
         let (state, template) = (app.clone(), name.to_owned());
@@ -292,7 +291,7 @@ pub async fn get(
     let mut response = match format {
         // In fragments while it is made.
         Format::Mp4 => watch::video(app, &request, viewing).await?,
-        _ => files::serve(&request, path, &file).await?.ok_or_else(Problem::busy)?,
+        _ => files::serve(app, &request, &file).await?.ok_or_else(Problem::busy)?,
     };
     // What is sent while it is made may break off, so nobody keeps it.
     if is_there || format != Format::Mp4 {

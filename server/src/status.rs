@@ -82,6 +82,7 @@ fn text(app: &App, checks: Checks, queue: Option<(u64, u64)>) -> String {
             vec![
                 ("Database", works(checks.database)),
                 ("Store", works(checks.store)),
+                ("Finished files", works(checks.files)),
                 ("Encoder", works(checks.encoder)),
             ],
         ),

@@ -206,8 +206,7 @@ async fn preview(
 ) -> Result<HttpResponse, Problem> {
     let output = Output { format, ..Output::default() };
     let (name, _) = in_time(output::make(app, viewing, &output, Class::now())).await?;
-    let path = app.config.data_dir.join("files").join(&name);
-    files::serve(request, path, &name).await?.ok_or_else(Problem::busy)
+    files::serve(app, request, &name).await?.ok_or_else(Problem::busy)
 }
 
 /// The whole video: the finished file when there is one, with ranges; until then fragments as they are made.
@@ -220,8 +219,8 @@ pub async fn video(
     viewing: Arc<Viewing>,
 ) -> Result<HttpResponse, Problem> {
     let missing = || Problem::internal("a video without a size");
-    let (path, name) = movie::path(app, &viewing, "mp4").ok_or_else(missing)?;
-    if let Some(response) = files::serve(request, path, &name).await? {
+    let name = movie::name(&viewing).ok_or_else(missing)?;
+    if let Some(response) = files::serve(app, request, &name).await? {
         return Ok(response);
     }
     let mut response = private();

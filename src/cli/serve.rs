@@ -47,6 +47,9 @@ pub(super) struct ServeArguments {
     /// A PostgreSQL in place of a file in that folder: postgres://user:password@host/name
     #[arg(long, value_name = "URL", env = "VIGNETTE_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// Where finished files are kept: a folder, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", env = "VIGNETTE_FILES")]
+    files: Option<String>,
     /// A TOML file of settings; see docs/service.md
     #[arg(long, value_name = "FILE", env = "VIGNETTE_CONFIG")]
     config: Option<PathBuf>,
@@ -115,6 +118,10 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
             plainly("error", &why);
             return Err(Stop::Said);
         }
+        if let Err(why) = config.artefacts().and_then(|files| files.check()) {
+            plainly("error", &why);
+            return Err(Stop::Said);
+        }
         return say("the configuration is right");
     }
     if arguments.add_key.is_some() || arguments.revoke_key.is_some() || arguments.renew_key.is_some() {
@@ -169,6 +176,7 @@ fn configuration(arguments: &ServeArguments) -> Result<Config, Stop> {
         config.data_dir = folder.clone();
     }
     config.database = arguments.database.clone().map(Secret).or(config.database);
+    config.files = arguments.files.clone().or(config.files);
     config.templates = arguments.templates.clone().or(config.templates);
     config.public_url = arguments.public_url.clone().or(config.public_url);
     config.player = arguments.player.clone().or(config.player);

@@ -5,6 +5,7 @@
 pub mod devtools;
 pub mod place;
 pub mod postgres;
+pub mod s3;
 pub mod service;
 
 use std::path::{Path, PathBuf};

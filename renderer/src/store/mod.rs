@@ -41,7 +41,7 @@ pub use error::StoreError;
 pub use guarded::Guarded;
 pub use layered::Layered;
 pub use memory::Memory;
-pub use objects::Objects;
+pub use objects::{Bucket, Objects};
 pub use place::open;
 pub use trouble::{Trouble, TroubleKind};
 pub use vault::{Counters, Lookup, Turn, Vault, Waiting};

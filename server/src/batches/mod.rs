@@ -514,6 +514,5 @@ pub async fn file(
     let none = || Problem::new(StatusCode::CONFLICT, "row-not-done", "this row has no file yet, or none");
     let name = row.file.ok_or_else(none)?;
     let gone = || Problem::new(StatusCode::GONE, "file-gone", "the file was not kept");
-    let path = app.config.data_dir.join("files").join(&name);
-    files::serve(&request, path, &name).await?.ok_or_else(gone)
+    files::serve(app, &request, &name).await?.ok_or_else(gone)
 }

@@ -405,20 +405,31 @@ impl Records {
         Ok(self.lock().execute(change, params![AT_ONCE])? >= AT_ONCE as usize)
     }
 
-    /// Removes batches that ended before `before`, and gives the names of files that nothing has any more.
-    pub(crate) fn sweep_batches(&self, before: i64) -> Result<Vec<String>, Problem> {
-        let mut connection = self.lock();
-        let change = connection.transaction()?;
+    /// The files of batches that ended before a moment, and of nothing else.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn old_batch_files(&self, before: i64) -> Result<Vec<String>, Problem> {
         let old = "SELECT seq FROM batches WHERE finished < ?1";
         let query = format!(
             "SELECT DISTINCT file FROM batch_rows WHERE file IS NOT NULL AND batch IN ({old}) AND file NOT IN \
              (SELECT file FROM jobs WHERE file IS NOT NULL) AND file NOT IN \
              (SELECT file FROM batch_rows WHERE file IS NOT NULL AND batch NOT IN ({old}))"
         );
-        let files = change.query_map(&query, params![before], |row| row.get(0))?;
+        Ok(self.lock().query_map(&query, params![before], |row| row.get(0))?)
+    }
+
+    /// Removes what is known of batches that ended before a moment.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn forget_batches(&self, before: i64) -> Result<(), Problem> {
+        let old = "SELECT seq FROM batches WHERE finished < ?1";
+        let mut connection = self.lock();
+        let change = connection.transaction()?;
         change.execute(&format!("DELETE FROM batch_rows WHERE batch IN ({old})"), params![before])?;
         change.execute("DELETE FROM batches WHERE finished < ?1", params![before])?;
         change.commit()?;
-        Ok(files)
+        Ok(())
     }
 }

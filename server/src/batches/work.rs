@@ -317,13 +317,12 @@ async fn make(app: &Arc<App>, batch: &Batch, row: &RowRecord) -> Result<RowEnd, 
 /// Removes what ended long ago; blocks. Gives how many files went.
 ///
 /// # Errors
-/// A database that does not answer.
+/// A database or a bucket that does not answer.
 pub fn sweep(app: &App, records: &Records, before: i64) -> Result<usize, Problem> {
     while records.strip_rows()? {}
-    let files = records.sweep_batches(before)?;
-    for file in &files {
-        // One that is gone already is no fault.
-        let _ = std::fs::remove_file(app.config.data_dir.join("files").join(file));
-    }
+    let files = records.old_batch_files(before)?;
+    // Their records stay until they are gone.
+    output::discard(app, &files)?;
+    records.forget_batches(before)?;
     Ok(files.len())
 }

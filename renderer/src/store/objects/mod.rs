@@ -4,6 +4,7 @@
 //! to the other. Nothing is locked: two machines that want the same entry at the same time both make it, and
 //! both put the same bytes.
 
+mod bucket;
 mod crew;
 
 use std::future::Future;
@@ -11,13 +12,12 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{
-    BackoffConfig, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, RetryConfig,
-};
+use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 use vignette_templates::blob::Digest;
 
+pub use self::bucket::Bucket;
 use self::crew::Crew;
 use super::seal::{self, Damage};
 use super::{Claim, Pruned, Stats, Store, StoreError, Verified};
@@ -61,6 +61,9 @@ impl Objects {
     /// takes about as long.
     pub const TIMEOUT: Duration = Duration::from_secs(3);
 
+    /// How often a request is made again that failed in passing.
+    const TRIES: usize = 2;
+
     /// Requests of one kind at a time, where many are made for one call.
     const WIDTH: usize = 16;
 
@@ -80,6 +83,7 @@ impl Objects {
         timeout: Duration,
     ) -> Result<Objects, StoreError> {
         let place = format!("{objects}");
+        let prefix = bucket::path(&place, prefix)?;
         Objects::at(place, objects, prefix, timeout)
     }
 
@@ -90,45 +94,17 @@ impl Objects {
     /// # Errors
     /// [`StoreError::Unusable`] when the URL or the settings are not right; no request is made.
     pub fn s3(url: &str, settings: AmazonS3Builder, timeout: Duration) -> Result<Objects, StoreError> {
-        let (bucket, prefix) = bucket_and_prefix(url)?;
-        let place =
-            if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-        let retry = RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(50),
-                max_backoff: Duration::from_millis(500),
-                base: 2.0,
-            },
-            max_retries: 2,
-            retry_timeout: timeout,
-        };
-        let built = settings
-            .with_bucket_name(bucket)
-            .with_retry(retry)
-            // Some servers do not know the request that deletes many, which the client would use for one.
-            .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true")
-            .build();
-        match built {
-            Ok(objects) => Objects::at(place, Arc::new(objects), prefix, timeout),
-            Err(error) => Err(StoreError::Unusable { place, reason: error.to_string() }),
-        }
+        let bucket = Bucket::open(url, settings, Self::TRIES, timeout)?;
+        Objects::at(bucket.place, bucket.objects, bucket.prefix, timeout)
     }
 
     fn at(
         place: String,
         objects: Arc<dyn ObjectStore>,
-        prefix: &str,
+        prefix: Path,
         timeout: Duration,
     ) -> Result<Objects, StoreError> {
-        let root = match Path::parse(prefix) {
-            Ok(prefix) => prefix.join("v1"),
-            Err(error) => {
-                return Err(StoreError::Unusable {
-                    place,
-                    reason: format!("the prefix `{prefix}`: {error}"),
-                });
-            }
-        };
+        let root = prefix.join("v1");
         match Crew::start() {
             Ok(crew) => Ok(Objects { crew, objects, place, root, timeout }),
             Err(error) => Err(StoreError::reading(place, "start a thread for its requests", error)),
@@ -401,29 +377,4 @@ async fn fetch(
         return Ok(Err(Damage::Length { said: seal::MAX_PAYLOAD, there: size }));
     }
     within(time_for(timeout, size), found.bytes()).await.map(Ok)
-}
-
-/// The two parts of `s3://bucket/prefix`.
-fn bucket_and_prefix(url: &str) -> Result<(&str, &str), StoreError> {
-    // A URL that has a place for secrets is not repeated.
-    let place = if url.contains(['@', '?', '#']) { "s3://…".to_owned() } else { url.to_owned() };
-    let refuse = |reason: &str| StoreError::Unusable { place, reason: reason.to_owned() };
-    let Some(rest) = url.strip_prefix("s3://") else {
-        return Err(refuse("expected s3://bucket/prefix"));
-    };
-    if rest.contains('@') {
-        return Err(refuse(
-            "credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not into the URL",
-        ));
-    }
-    if rest.contains(['?', '#']) {
-        return Err(refuse(
-            "expected s3://bucket/prefix without a query; settings are read from AWS_… variables",
-        ));
-    }
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() {
-        return Err(refuse("it names no bucket; expected s3://bucket/prefix"));
-    }
-    Ok((bucket, prefix.trim_matches('/')))
 }
