@@ -4,12 +4,16 @@
 
 mod common;
 
+#[path = "service.rs"]
+mod basics;
 #[path = "service_batches.rs"]
 mod batches;
 #[path = "service_erase.rs"]
 mod erase;
 #[path = "service_keys.rs"]
 mod keys;
+#[path = "service_signed.rs"]
+mod signed;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -23,4 +23,5 @@ pub mod scale;
 pub mod segment;
 pub mod store;
 pub mod text;
+pub mod threads;
 mod wide;

@@ -117,8 +117,7 @@ impl App {
             ));
         }
         let metrics = Arc::new(Metrics::default());
-        let studio =
-            Studio::new(workshop.stores().clone(), metrics.clone(), config.cores(), config.limits.sittings);
+        let studio = Studio::new(workshop.clone(), metrics.clone(), config.cores(), config.limits.sittings);
         let catalog =
             Catalog::open(workshop, records.clone(), config.templates.as_deref(), data.join("templates"))?;
         let ledger = Ledger::open(&records, config.limits.retention_days)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use vignette_templates::blob::Digest;
 use vignette_templates::units;
 
@@ -240,13 +241,29 @@ pub async fn make(
     let _give_up = GiveUp(given_up.clone());
     let draft = app.artefacts.draft(&name)?;
     let (state, viewing, output) = (app.clone(), viewing.clone(), output.clone());
-    let made = web::block(move || {
+    let made = apart(app, move || {
         write(&state, &viewing, &output, &draft.path, class, &given_up)?;
         Ok::<_, MakeError>(draft)
     });
-    let draft = made.await.map_err(|_| MakeError::Cancelled)??;
+    let draft = made.await??;
     let length = keep(app, &name, draft).await?;
     Ok((name, length))
+}
+
+/// Does long work on a thread of its own, which steps back behind those that answer requests.
+async fn apart<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, MakeError> {
+    let (tell, told) = oneshot::channel();
+    let state = app.clone();
+    let begun = std::thread::Builder::new().name("writer".into()).spawn(move || {
+        state.catalog.workshop().step_back();
+        // Whoever waited may have gone.
+        let _ = tell.send(work());
+    });
+    begun.map_err(|_| MakeError::Machine("the system has no thread to give".into()))?;
+    told.await.map_err(|_| MakeError::Machine("writing a file panicked".into()))
 }
 
 /// Keeps a file that was made, unless nobody uses it any more. Gives its length.

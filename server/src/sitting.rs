@@ -30,7 +30,7 @@ use crate::admission::{Costs, overrun};
 use crate::metrics::Metrics;
 use crate::permits::{Class, Permits};
 use crate::viewing::Viewing;
-use crate::workshop::MakeError;
+use crate::workshop::{MakeError, Workshop};
 
 /// What can be made of a viewing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,7 +106,7 @@ pub struct Full(pub Duration);
 
 /// All sittings.
 pub struct Studio {
-    stores: Stores,
+    workshop: Arc<dyn Workshop>,
     permits: Arc<Permits>,
     metrics: Arc<Metrics>,
     workers: usize,
@@ -139,11 +139,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 impl Studio {
     /// A studio that uses `cores` cores for at most `most` viewings at a time.
-    pub fn new(stores: Stores, metrics: Arc<Metrics>, cores: usize, most: usize) -> Studio {
+    pub fn new(workshop: Arc<dyn Workshop>, metrics: Arc<Metrics>, cores: usize, most: usize) -> Studio {
         let permits = Arc::new(Permits::new(cores));
         // One more than there are cores, for a worker that waits for what another sitting makes.
         Studio {
-            stores,
+            workshop,
             permits,
             metrics,
             workers: cores + 1,
@@ -157,7 +157,7 @@ impl Studio {
 
     /// What is found and kept.
     pub fn stores(&self) -> &Stores {
-        &self.stores
+        self.workshop.stores()
     }
 
     /// The permits to use a core, for work beside that of sittings.
@@ -240,7 +240,7 @@ impl Studio {
         let canvas = viewing.canvas();
         for (due, profile, segment) in segments {
             let key = segment.key.digest();
-            if known.insert(*key) && !self.stores.vault.contains(key) {
+            if known.insert(*key) && !self.stores().vault.contains(key) {
                 work.push((due, self.costs.of(canvas, &profile, segment.range.len())));
             }
         }
@@ -304,6 +304,7 @@ impl Studio {
         drop(sittings);
         let (own, studio) = (sitting.clone(), self.clone());
         let begun = std::thread::Builder::new().name("sitting".into()).spawn(move || {
+            studio.workshop.step_back();
             own.run(&studio);
             studio.remove(&own);
         });
@@ -491,7 +492,7 @@ impl Sitting {
             }
         };
         let key = key.ok_or_else(|| MakeError::Machine("a piece that is not in the plan".into()))?;
-        let vault = &studio.stores.vault;
+        let vault = &studio.stores().vault;
         let class = || {
             let urged = lock(&studio.urged).get(&key).copied();
             urged.map_or_else(own, |urged| urged.min(own()))
@@ -573,7 +574,7 @@ impl Sitting {
             Piece::Picture(size, number) => {
                 let plan = &self.viewing.sizes.get(size).ok_or_else(missing)?.plan;
                 let segment = plan.segments.get(number).ok_or_else(missing)?;
-                let made = desk.encode(plan.profile, segment, &studio.stores.plates, &cancelled)?;
+                let made = desk.encode(plan.profile, segment, &studio.stores().plates, &cancelled)?;
                 let bytes = made.to_bytes();
                 Ok((Made::Picture(Arc::new(made)), bytes, segment.range.len()))
             }

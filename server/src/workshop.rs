@@ -34,6 +34,9 @@ pub trait Workshop: Send + Sync {
 
     /// What is found and kept by all renders.
     fn stores(&self) -> &Stores;
+
+    /// Has the calling thread, and all that it starts, step back behind those that answer requests.
+    fn step_back(&self) {}
 }
 
 /// A template that was opened and found right.

@@ -13,6 +13,7 @@ mod models;
 mod new;
 mod output;
 mod plan;
+mod precedence;
 mod receipt;
 mod report;
 mod serve;

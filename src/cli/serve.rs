@@ -34,7 +34,7 @@ use vignette_server::{Config, auth};
 
 use super::args::StoreOptions;
 use super::inspect::Readers;
-use super::{Stop, plainly, say, store};
+use super::{Stop, plainly, precedence, say, store};
 
 #[derive(Args)]
 pub(super) struct ServeArguments {
@@ -135,6 +135,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), Stop> {
     let limits = &config.limits;
     patience::set(Duration::from_secs(limits.stall_seconds));
     let readers = Arc::new(Readers::new(limits.reader_seconds, limits.reader_bytes, config.cores()));
+    precedence::have_media_step_back();
     let mut engine = Engine::new()?.with_stores(stores).with_inspection(inspection(&config, readers.clone()));
     if let Some(fetcher) = Fetcher::new(&config) {
         engine = engine.with_fetch(Arc::new(move |address| fetcher.fetch(address)));
@@ -293,6 +294,10 @@ impl Workshop for Shop {
 
     fn forget(&self, key: &Digest) {
         self.engine.generators().forget(key);
+    }
+
+    fn step_back(&self) {
+        precedence::step_back();
     }
 
     fn inspect(&self, folder: &Path) -> Result<(), MakeError> {

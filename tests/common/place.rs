@@ -133,6 +133,18 @@ impl Place {
         }
     }
 
+    /// Everything that stands in the service's database.
+    pub fn records(&self) -> Vec<u8> {
+        match &self.database {
+            Some(url) => dump(url),
+            None => {
+                // What was written last may stand beside it.
+                let read = |name: &str| fs::read(self.data().join(name)).unwrap_or_default();
+                [read("vignette.db"), read("vignette.db-wal")].concat()
+            }
+        }
+    }
+
     /// Runs `vignette serve` with other arguments, to its end.
     pub fn run(&self, arguments: &[&str]) -> String {
         let mut command = super::vignette();
@@ -167,6 +179,26 @@ impl Place {
         }
         files
     }
+}
+
+/// Everything that stands in the database of that URL, bytes as they are.
+fn dump(url: &str) -> Vec<u8> {
+    let programs = std::env::var("VIGNETTE_POSTGRES").unwrap_or("/usr/lib/postgresql/15/bin".into());
+    let (server, schema) = url.split_once("?options=-c%20search_path%3D").unwrap();
+    let output = std::process::Command::new(format!("{programs}/pg_dump"))
+        .args(["--data-only", "-n", schema, "-d", server])
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut all = text.clone().into_bytes();
+    // Bytes are told in hexadecimal (bytea, PostgreSQL 15, section 8.4.1).
+    for part in text.split("\\\\x").skip(1) {
+        let digits: Vec<u8> = part.bytes().take_while(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        all.extend(digits.chunks_exact(2).map(byte));
+    }
+    all
 }
 
 /// The lines of a playlist that are addresses, the header's first.
