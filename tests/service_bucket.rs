@@ -18,7 +18,7 @@ fn start(place: &Place, server: &Server, config: &str) -> Service {
     let stored = "exec \"$0\" \"$@\" --store s3://films/store";
     command.args(["-c", stored, env!("CARGO_BIN_EXE_vignette")]).envs(server.variables());
     let config = format!("files = 's3://films/finished'\n{config}");
-    Service::start_by(command, &place.data(), &place.gallery(), &config)
+    place.start_by(command, &config)
 }
 
 fn render(service: &Service, name: &str, format: &str, more: Value) -> String {

@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::complaints;
@@ -32,17 +32,6 @@ fn delivered(service: &Service, ids: &[String]) {
     }
 }
 
-/// A process that is ended with this value.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended on its own.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_database_that_is_away_loses_nothing() {
     let place = Place::new();
@@ -51,17 +40,7 @@ fn a_database_that_is_away_loses_nothing() {
     let link = service.link("hello", json!({ "first_name": "Maria" }));
     let ids = renders(&service, 3, Some(&receiver));
     // Another process holds the database for longer than the service waits for it.
-    let script = "import sqlite3, sys\n\
-        db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n\
-        db.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()\ndb.execute('ROLLBACK')\n";
-    let mut holder = Command::new("python3");
-    holder.args(["-c", script]).arg(place.data().join("vignette.db"));
-    holder.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut holder = Ended(holder.spawn().unwrap());
-    let mut told = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.0.stdout.take().unwrap()), &mut told)
-        .unwrap();
-    assert_eq!(told, "held\n");
+    let holder = place.hold();
     let held = Instant::now();
     // Who watches needs no database; who wants to have something written is told to come again.
     for name in all_media(&service, &link).concat() {
@@ -74,8 +53,7 @@ fn a_database_that_is_away_loses_nothing() {
     assert_eq!(service.get("/healthz").status, 200);
     // Twenty seconds at least, in which jobs end and cannot say so.
     std::thread::sleep(Duration::from_secs(20).saturating_sub(held.elapsed()));
-    drop(holder.0.stdin.take());
-    holder.0.wait().unwrap();
+    drop(holder);
     for id in &ids {
         assert_eq!(service.ended(id)["state"], "done");
     }
@@ -119,7 +97,7 @@ fn a_full_disk_fails_renders_and_damages_nothing() {
     // ignored, and the log goes to the limit as well.
     let mut limited = Command::new("bash");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_vignette")]);
-    let service = Service::start_by(limited, &place.data(), &place.gallery(), "");
+    let service = place.start_by(limited, "");
     let link = service.link("hello", json!({ "first_name": "Maria" }));
     let offered =
         service.post("/v1/renders", &json!({ "template": "hello", "data": { "first_name": "Maria" } }));
@@ -222,7 +200,7 @@ fn a_clock_that_jumps_stops_nothing() {
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let receiver = Receiver::with("", |number| (if number == 0 { 500 } else { 204 }, Duration::ZERO));
     let config = "private_webhook_hosts = ['127.0.0.1']\n[limits]\njobs = 1\n";
-    let service = Service::start_by(command, &place.data(), &place.gallery(), config);
+    let service = place.start_by(command, config);
     let link = service.link("hello", json!({ "first_name": "Maria" }));
     set("+10d");
     let ahead = renders(&service, 2, Some(&receiver));

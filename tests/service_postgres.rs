@@ -10,6 +10,8 @@ mod basics;
 mod batches;
 #[path = "service_erase.rs"]
 mod erase;
+#[path = "service_faults.rs"]
+mod faults;
 #[path = "service_keys.rs"]
 mod keys;
 #[path = "service_signed.rs"]

@@ -374,7 +374,7 @@ fn an_encoder_that_hangs_fails_one_job_and_others_go_on() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vignette"));
     command.env("LD_PRELOAD", &library).env("HANG_FOLDER", folder);
     let config = "cores = 2\n[limits]\nstall_seconds = 5\n";
-    let service = Service::start_by(command, &place.data(), &place.gallery(), config);
+    let service = place.start_by(command, config);
     let render = |name: &str| {
         let made =
             service.post("/v1/renders", &json!({ "template": "hello", "data": { "first_name": name } }));

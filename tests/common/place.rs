@@ -1,7 +1,9 @@
 //! A folder for a service: its data, and a gallery of one template.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use super::postgres;
 use super::service::Service;
@@ -116,9 +118,16 @@ impl Place {
         self.path().join("gallery")
     }
 
+    /// Starts its service with these settings.
     pub fn start(&self, config: &str) -> Service {
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_vignette")), config)
+    }
+
+    /// The same by another command, to which the arguments are added.
+    pub fn start_by(&self, command: Command, config: &str) -> Service {
         let database = self.database.iter().map(|url| format!("database = '{url}'\n"));
-        Service::start(&self.data(), &self.gallery(), &(database.collect::<String>() + config))
+        let config = database.collect::<String>() + config;
+        Service::start_by(command, &self.data(), &self.gallery(), &config)
     }
 
     /// Runs a statement on the service's database.
@@ -131,6 +140,32 @@ impl Place {
                 records.execute_batch(statement).unwrap();
             }
         }
+    }
+
+    /// Has another process keep the database to itself, until what is given is dropped.
+    pub fn hold(&self) -> Holder {
+        let mut command;
+        let begin = match &self.database {
+            None => {
+                let script = "import sqlite3, sys\n\
+                    db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n\
+                    db.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()\ndb.execute('ROLLBACK')\n";
+                command = Command::new("python3");
+                command.args(["-c", script]).arg(self.data().join("vignette.db"));
+                ""
+            }
+            Some(url) => {
+                command = Command::new(postgres_program("psql"));
+                command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url]);
+                "BEGIN; LOCK TABLE jobs, links, uses, owners, viewers, deliveries IN ACCESS EXCLUSIVE MODE;\n\\echo held\n"
+            }
+        };
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(begin.as_bytes()).unwrap();
+        let mut told = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        assert_eq!(told, "held\n");
+        Holder(child)
     }
 
     /// Everything that stands in the service's database.
@@ -181,13 +216,27 @@ impl Place {
     }
 }
 
+/// A process that keeps a database to itself until its input ends.
+pub struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// A program that comes with PostgreSQL.
+fn postgres_program(name: &str) -> String {
+    let programs = std::env::var("VIGNETTE_POSTGRES").unwrap_or("/usr/lib/postgresql/15/bin".into());
+    format!("{programs}/{name}")
+}
+
 /// Everything that stands in the database of that URL, bytes as they are.
 fn dump(url: &str) -> Vec<u8> {
-    let programs = std::env::var("VIGNETTE_POSTGRES").unwrap_or("/usr/lib/postgresql/15/bin".into());
     let (server, schema) = url.split_once("?options=-c%20search_path%3D").unwrap();
-    let output = std::process::Command::new(format!("{programs}/pg_dump"))
-        .args(["--data-only", "-n", schema, "-d", server])
-        .output();
+    let output =
+        Command::new(postgres_program("pg_dump")).args(["--data-only", "-n", schema, "-d", server]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
