@@ -228,6 +228,10 @@ fn what_was_changed_is_seen_and_told() {
     succeed(verify.arg("--generators").arg(bench.path("generators.toml")).arg("--json"));
     let filled: Value = serde_json::from_str(&succeed(&mut bench.of_viewer("fill"))).unwrap();
     assert_eq!(filled["generated"]["hat"]["provider"], "studio");
+    succeed(bench.of_viewer("still").args(["--at", "0s", "-o"]).arg(bench.path("hat.png")));
+    let still = image::open(bench.path("hat.png")).unwrap().to_rgb8();
+    let seen = [(30, 48), (86, 48), (130, 48), (4, 4)].map(|(x, y)| still.get_pixel(x, y).0);
+    look_like(seen, [RED, GREEN, BLUE, YELLOW]);
     assert_eq!(server.asked().len(), 1);
 }
 
