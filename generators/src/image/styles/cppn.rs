@@ -3,7 +3,7 @@
 
 use super::super::canvas::Canvas;
 use super::super::maths::{sin, smoothstep};
-use super::super::palette::{Ramp, mix};
+use super::super::palette::Ramp;
 use super::Alive;
 use crate::error::GenerateError;
 use crate::random::SplitMix64;
@@ -86,11 +86,9 @@ impl Network {
 /// The least and the most of some values.
 type Range = (f64, f64);
 
-/// A range of values that leaves out the few at both ends.
-fn spread(mut values: Vec<f64>) -> Range {
-    values.sort_by(f64::total_cmp);
-    let at = |share: usize| values[(values.len() - 1) * share / 100];
-    (at(2), at(98))
+fn spread(values: &[f64]) -> Range {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    values.iter().fold(start, |(least, most), value| (value.min(least), value.max(most)))
 }
 
 pub(super) fn draw(
@@ -112,7 +110,8 @@ pub(super) fn draw(
         let at = |n: usize| (n as f64 + 0.5) / GRID as f64;
         let points: Vec<[f64; 2]> =
             (0..GRID * GRID).map(|n| network.at(at(n % GRID) * width, at(n / GRID) * height)).collect();
-        let ranges = [0, 1].map(|output| spread(points.iter().map(|point| point[output]).collect()));
+        let ranges =
+            [0, 1].map(|output| spread(&points.iter().map(|point| point[output]).collect::<Vec<_>>()));
         let range = (ranges[0].1 - ranges[0].0).max(1e-9);
         let steps = (0..points.len() - GRID).filter(|n| n % GRID != GRID - 1).map(|n| {
             let (right, below) = (points[n + 1][0] - points[n][0], points[n + GRID][0] - points[n][0]);
@@ -131,6 +130,7 @@ pub(super) fn draw(
         let tone = share(tone, tones);
         // What is light lies on top, like the sheen on a fold.
         let sheen = smoothstep(0.55, 1.0, share(light, lights));
-        mix(ramp.at(0.04 + 0.84 * tone), ramp.at(1.0), 0.28 * sheen)
+        // Along the palette: white mixed into a dark colour would be grey.
+        ramp.at(0.04 + 0.74 * tone + 0.2 * sheen)
     })
 }
