@@ -23,12 +23,12 @@ use crate::image::Procedural;
 use crate::kept::{self, Keep};
 use crate::photo::Photos;
 use crate::provider::{Answer, Context, ImageProvider, Kind, ModelFile, TextProvider, VoiceProvider};
-use crate::remote::{injection, preview};
+use crate::remote::{injection, plain, preview};
 use crate::text::Grammar;
 use crate::voice::{EspeakNg, Flite, Hibari, Kokoro, check_speech};
 
 /// Changes whenever the same request may give another result, so that no key names two things.
-const KEY_VERSION: u32 = 3;
+const KEY_VERSION: u32 = 4;
 
 /// How long a provider that was told the deadline may overrun it before it is left behind.
 const GRACE: Duration = Duration::from_millis(250);
@@ -341,12 +341,12 @@ impl Engine {
         let (words, pieces, facts): (String, &[Piece], &[String]) = match &request.kind {
             RequestKind::Image(image) if image.edit.is_some() => {
                 let (width, height) = (image.width, image.height);
-                let prompt = preview(&image.prompt, &image.pieces);
+                let prompt = plain(&image.prompt, &image.pieces);
                 (format!("the picture itself, {width} x {height} pixels, and: {prompt}"), &image.pieces, &[])
             }
             RequestKind::Text(text) => (preview(&text.prompt, &text.pieces), &text.pieces, &text.facts),
             RequestKind::Voice(voice) => (guard::clean_data(&recorded::told(voice)), &[], &[]),
-            RequestKind::Image(image) => (preview(&image.prompt, &image.pieces), &image.pieces, &[]),
+            RequestKind::Image(image) => (plain(&image.prompt, &image.pieces), &image.pieces, &[]),
             RequestKind::Photo(_) => ("the photo itself, which stays on this machine".to_owned(), &[], &[]),
         };
         let told = |provider: &str, model: String, remote: bool, follows: bool| Told {

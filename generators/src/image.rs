@@ -23,7 +23,7 @@ const MAX_SIDE: u32 = 4096;
 /// The provider `procedural`: art by formula, good enough to ship as a backdrop.
 ///
 /// Styles: `waves` (ridges in the haze), `gradient` (a mesh of soft colour), `flow` (strokes along a wind), `bokeh` (lights out
-/// of focus), `geometric` (a pattern of tiles). Without a style it takes one that the prompt's words suggest, else the seed's;
+/// of focus), `geometric` (a pattern of tiles), `cppn` (folds, painted by a random network). Without a style it takes one that the prompt's words suggest, else the seed's;
 /// without a palette likewise. Only additions, multiplications, divisions and square roots of doubles decide a pixel, which
 /// IEEE 754 defines to the bit, so that the picture does not depend on the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ impl ImageProvider for Procedural {
     }
 
     fn model(&self) -> String {
-        "vignette art 1".to_owned()
+        "vignette art 2".to_owned()
     }
 
     fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError> {

@@ -7,6 +7,7 @@
 
 mod chat;
 mod client;
+mod edit;
 mod image;
 mod prompt;
 mod speech;
@@ -19,7 +20,7 @@ use vignette_templates::generate::VoiceRequest;
 pub(crate) use chat::{Chat, ChatOptions, TokenPrice};
 pub(crate) use client::{Client, ClientOptions, check_url, is_loopback, tls};
 pub(crate) use image::{Pictures, PicturesOptions};
-pub(crate) use prompt::{injection, preview};
+pub(crate) use prompt::{injection, plain, preview};
 pub(crate) use speech::{Speech, SpeechOptions};
 pub(crate) use stream::{RATES as STREAM_RATES, SpeechStream, SpeechStreamOptions};
 

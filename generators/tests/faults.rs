@@ -696,7 +696,11 @@ fn a_picture_is_sent_to_be_changed() {
         png(&image::RgbaImage::from_fn(200, 100, |x, _| image::Rgba([0, 0, 0, 255 * u8::from(x < 100)])));
     let generated = engine.generate_one(&edited(Some(mask.clone()), true)).unwrap();
     let picture = pixels(&generated);
-    assert_eq!((picture.dimensions(), picture.get_pixel(5, 5).0), ((64, 64), [0, 200, 0, 255]));
+    // The server drew all of it anew, and what it was not to change is as it was.
+    assert_eq!(
+        (picture.dimensions(), picture.get_pixel(5, 5).0, picture.get_pixel(60, 5).0),
+        ((64, 64), [255, 0, 0, 255], [0, 200, 0, 255])
+    );
     let made = &generated.provenance;
     assert!(made.synthetic && made.fallback.is_none() && made.provider == "house", "{made:?}");
     assert_eq!(made.cost.micros, 40_000);
@@ -725,13 +729,85 @@ fn a_picture_is_sent_to_be_changed() {
     // The same is not paid for again; with another mask it is another picture.
     engine.generate_one(&edited(Some(mask), true)).unwrap();
     assert_eq!(server.asked().len(), 1);
-    engine.generate_one(&edited(None, true)).unwrap();
-    assert_eq!(server.asked().len(), 2);
+    let picture = pixels(&engine.generate_one(&edited(None, true)).unwrap());
+    assert_eq!((server.asked().len(), picture.get_pixel(5, 5).0), (2, [0, 200, 0, 255]));
     // Who changes pictures draws none.
     let drawn = ImageRequest { prompt: "waves".into(), width: 8, height: 8, ..ImageRequest::default() };
     let error = engine.generate_one(&self::asked(RequestKind::Image(drawn), "Maria")).unwrap_err();
     assert!(error.to_string().contains("no image provider"), "{error}");
     assert_eq!(server.asked().len(), 2);
+}
+
+/// A service that makes pictures of three shapes is sent one of these, and gives back what it was sent.
+#[test]
+fn a_changed_picture_is_neither_stretched_nor_cut() {
+    use base64::Engine as _;
+    type Case = ((u32, u32), &'static str, (u32, u32), fn((u32, u32)) -> (u32, u32));
+    let as_said: fn((u32, u32)) -> (u32, u32) = |size| size;
+    let cases: [Case; 4] = [
+        ((96, 54), "1536x1024", (96, 64), as_said),
+        ((54, 96), "1024x1536", (64, 96), as_said),
+        ((64, 64), "1024x1024", (64, 64), as_said),
+        // A service that has its own mind about the size: what it adds at the sides is cut off evenly.
+        ((96, 54), "1536x1024", (96, 64), |(_, height)| (height * 2, height)),
+    ];
+    for ((width, height), size, framed, answers) in cases {
+        let server = Server::start(move |asked| {
+            let fields = fields(asked);
+            let sent = image::load_from_memory(&fields["image"]).unwrap().to_rgba8();
+            let text = String::from_utf8_lossy(&fields["size"]).into_owned();
+            let (w, h) = text.split_once('x').unwrap();
+            let said = (w.parse::<u32>().unwrap(), h.parse::<u32>().unwrap());
+            let (w, h) = answers(said);
+            // What was sent in the middle at the size that was asked for, and green around it.
+            let drawn = image::imageops::resize(&sent, said.0, said.1, image::imageops::FilterType::Triangle);
+            let mut answer = image::RgbaImage::from_pixel(w, h, image::Rgba([0, 255, 0, 255]));
+            image::imageops::replace(
+                &mut answer,
+                &drawn,
+                i64::from((w - said.0) / 2),
+                i64::from((h - said.1) / 2),
+            );
+            let coded = base64::engine::general_purpose::STANDARD.encode(png(&answer));
+            json(value!({ "data": [{ "b64_json": coded }] }))
+        });
+        let sizes = "sizes = [\"1024x1024\", \"1536x1024\", \"1024x1536\"]\ndeadline = \"20s\"";
+        let engine = engine(&server.url(), "openai-image-edit", sizes);
+        // A square of a quarter of the shorter side stands in each corner.
+        let side = width.min(height) / 4;
+        let photo = image::RgbaImage::from_fn(width, height, |x, y| {
+            let (left, right, top, bottom) = (x < side, x >= width - side, y < side, y >= height - side);
+            let red = (left || right) && (top || bottom);
+            image::Rgba([255 * u8::from(red), 0, 255 * u8::from(!red), 255])
+        });
+        let mut request = edited(Some(png(&image::RgbaImage::new(width, height))), true);
+        let RequestKind::Image(image) = &mut request.kind else { panic!("a picture") };
+        (image.width, image.height) = (width, height);
+        image.edit.as_mut().unwrap().picture = vignette_templates::blob::Blob::new(png(&photo)).into();
+        let generated = engine.generate_one(&request).unwrap();
+        assert_eq!(generated.provenance.fallback, None);
+
+        let fields = fields(&server.asked()[0]);
+        assert_eq!(String::from_utf8_lossy(&fields["size"]), size);
+        let sent = image::load_from_memory(&fields["image"]).unwrap().to_rgba8();
+        let mask = image::load_from_memory(&fields["mask"]).unwrap().to_rgba8();
+        assert_eq!((sent.dimensions(), mask.dimensions()), (framed, framed));
+        // Around the picture its edges go on, and nothing is to be changed.
+        if framed != (width, height) {
+            assert_eq!((sent.get_pixel(0, 0).0, mask.get_pixel(0, 0).0[3]), ([255, 0, 0, 255], 255));
+        }
+        assert_eq!(mask.get_pixel(framed.0 / 2, framed.1 / 2).0[3], 0);
+        let shown = pixels(&generated);
+        assert_eq!(shown.dimensions(), (width, height));
+        let off = shown.pixels().zip(photo.pixels()).filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 128).count();
+        assert!(off <= 8, "{width}x{height}: {off} pixels are elsewhere");
+    }
+    // A shape that nothing of use can be framed in.
+    let server = Server::start(|_| json(value!({ "data": [] })));
+    let engine = engine(&server.url(), "openai-image-edit", "sizes = [\"16x8192\"]");
+    let why = engine.generate_one(&edited(None, true)).unwrap().provenance.fallback.unwrap();
+    assert!(why.contains("none of its `sizes` has the shape of 64x64"), "{why}");
+    assert!(server.asked().is_empty());
 }
 
 #[test]

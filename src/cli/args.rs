@@ -51,6 +51,8 @@ pub(super) enum Command {
         assets: Vec<PathBuf>,
         #[command(flatten)]
         generators: GeneratorOptions,
+        #[command(flatten)]
+        store: StoreOptions,
     },
     /// Prints the JSON Schema of the template language, or of a template's viewer data
     Schema {
@@ -64,6 +66,8 @@ pub(super) enum Command {
         /// Prints instead what each generator would be told of the viewer; none is asked
         #[arg(long)]
         explain: bool,
+        #[command(flatten)]
+        store: StoreOptions,
     },
     /// Renders one frame to a PNG file
     Still {
@@ -76,6 +80,8 @@ pub(super) enum Command {
         /// The PNG file to write
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
+        #[command(flatten)]
+        store: StoreOptions,
     },
     /// Renders the video to a file, or to a folder of HLS
     Render {

@@ -11,7 +11,7 @@ use vignette::generators::{CopyFile, MAX_COPY_FILE};
 use vignette::renderer::error::RenderError;
 use vignette::renderer::render::write_whole;
 
-use super::args::Source;
+use super::args::{Source, StoreOptions};
 use super::{Stop, data, open, output, plainly, print_json, say};
 
 #[derive(Subcommand)]
@@ -25,6 +25,8 @@ pub(super) enum CopyAction {
 pub(super) struct CopyArguments {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    store: StoreOptions,
     /// The viewers, one a row: a .csv, .jsonl, .ndjson or .parquet file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "row"])]
     audience: Option<PathBuf>,
@@ -41,7 +43,7 @@ pub(super) struct CopyArguments {
 
 pub(super) fn run(action: &CopyAction) -> Result<(), Stop> {
     let CopyAction::List(arguments) = action;
-    let CopyArguments { source, audience, limit, variants, out } = arguments;
+    let CopyArguments { source, store, audience, limit, variants, out } = arguments;
     if source.generators.approved.is_some() {
         return Err(Stop::Usage("--approved goes with what shows copy, not with what lists it".into()));
     }
@@ -50,7 +52,7 @@ pub(super) fn run(action: &CopyAction) -> Result<(), Stop> {
         Some(target) if target.exists() => load(target)?,
         _ => CopyFile::new(),
     };
-    let engine = source.generators.engine()?;
+    let engine = super::store::with_kept(source.generators.engine()?, store);
     let template = open(&engine, source, &plainly)?;
     let most = usize::try_from(*variants).unwrap_or(usize::MAX);
     let mut index = BTreeMap::new();

@@ -107,12 +107,13 @@ fn plainly(kind: &str, message: &str) {
 fn execute(command: Command) -> Result<(), Stop> {
     match command {
         Command::New { dir } => new::write(&dir),
-        Command::Check { template, data, row, set, assets, generators } => {
-            check(&generators.engine()?, &template, data, row, &set, &assets)
+        Command::Check { template, data, row, set, assets, generators, store } => {
+            let engine = store::with_kept(generators.engine()?, &store);
+            check(&engine, &template, data, row, &set, &assets)
         }
         Command::Schema { template } => schema(template.as_deref()),
-        Command::Fill { source, explain } => {
-            let engine = source.generators.engine()?;
+        Command::Fill { source, explain, store } => {
+            let engine = store::with_kept(source.generators.engine()?, &store);
             let template = open(&engine, &source, &plainly)?;
             if explain {
                 let values = data::load(&template, source.data.as_deref(), source.row, &source.set)?;
@@ -125,7 +126,7 @@ fn execute(command: Command) -> Result<(), Stop> {
             let json = serde_json::to_value(&video).map_err(|error| Error::Input(error.to_string()))?;
             print_json(&json)
         }
-        Command::Still { source, at, out } => still(&source, &at, &out),
+        Command::Still { source, at, out, store } => still(&source, &at, &out, &store),
         Command::Plan { source, output, json, store } => plan::show(&source, &output, json, &store),
         Command::Models { action, json } => models::run(action.as_ref(), json),
         Command::Voice { action } => models::voice(&action),
@@ -202,12 +203,12 @@ fn fill(engine: &Engine, template: &Template, source: &Source, tell: Tell) -> Re
     Ok(filled.value)
 }
 
-fn still(source: &Source, at: &args::Moment, out: &Path) -> Result<(), Stop> {
+fn still(source: &Source, at: &args::Moment, out: &Path, store: &StoreOptions) -> Result<(), Stop> {
     if ending(out).as_deref() != Some("png") {
         return Err(Stop::Usage(format!("-o {}: only .png files can be written", out.display())));
     }
     let target = output::target(out)?;
-    let engine = source.generators.engine()?;
+    let engine = store::with_kept(source.generators.engine()?, store);
     let template = open(&engine, source, &plainly)?;
     let video = fill(&engine, &template, source, &plainly)?;
     let total = video.frames();

@@ -5,16 +5,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
-use vignette::Error;
 use vignette::renderer::plates::Plates;
 use vignette::renderer::render::Stores;
 use vignette::renderer::store::{self, Store, StoreError, Vault};
+use vignette::{Engine, Error};
 
 use super::args::{Size, StoreAction, StoreOptions};
 use super::{Stop, Tell, report, say};
 
 /// The bound on what is kept, unless told: room for a few campaigns, on a disk of any size.
 const DEFAULT_SIZE: u64 = 8 << 30;
+
+/// The engine with the values that were generated and kept before, where somebody is paid for them: to look at them costs nothing again.
+pub(super) fn with_kept(engine: Engine, options: &StoreOptions) -> Engine {
+    if engine.generators().usage().is_empty() {
+        return engine;
+    }
+    engine.with_kept_values(&open(options, &super::plainly))
+}
 
 /// What a render finds and keeps, as the command line says. Trouble with it is told, and the render goes on without.
 pub(super) fn open(options: &StoreOptions, tell: Tell) -> Stores {

@@ -136,6 +136,8 @@ pub fn verify(kind: AssetKind, bytes: &[u8]) -> Result<(), String> {
         Format::Mp4 | Format::QuickTime | Format::M4a => {
             whole(bytes).map_err(|why| format!("{format} that {why}"))
         }
+        // Decoders fill what is missing with grey.
+        Format::Jpeg if !has_end(bytes) => Err(format!("{format} that is cut off")),
         _ => Ok(()),
     }
 }
@@ -174,6 +176,29 @@ fn whole(bytes: &[u8]) -> Result<(), &'static str> {
         }
     }
     if index { Ok(()) } else { Err("has no index (`moov`), as when a recording was cut off") }
+}
+
+/// Walks a JPEG file's segments and scans (ITU-T T.81, annex B): one that was cut off lacks the marker of its end. That of a preview in one
+/// of its segments does not count.
+fn has_end(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let Some(start) = rest.iter().position(|byte| *byte == 0xff) {
+        rest = &rest[start..];
+        let skipped = match rest.get(1) {
+            None => return false,
+            Some(0xd9) => return true,
+            // A byte that fills up.
+            Some(0xff) => 1,
+            // In a scan, 255 itself and marks to start again at; they have no length.
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => 2,
+            Some(_) => match rest.get(2..4) {
+                Some(length) => 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2),
+                None => return false,
+            },
+        };
+        rest = rest.get(skipped..).unwrap_or_default();
+    }
+    false
 }
 
 fn text(bytes: &[u8]) -> Format {
@@ -276,6 +301,22 @@ mod tests {
         }
         assert!(verify(AssetKind::Video, b"#EXTM3U").is_err());
         assert!(verify(AssetKind::Image, b"\x89PNG\r\n\x1a\n").is_ok());
+    }
+
+    #[test]
+    fn a_truncated_jpeg_is_seen() {
+        // A preview with an end of its own in a segment, a scan with a stuffed byte and a mark to start again at, the end, and what a
+        // phone put behind it.
+        let whole: &[u8] =
+            b"\xff\xd8\xff\xe1\0\x06\xff\xd8\xff\xd9\xff\xda\0\x02ab\xff\0c\xff\xd0d\xff\xff\xd9more";
+        let end = whole.len() - 4;
+        for length in 3..=whole.len() {
+            let verified = verify(AssetKind::Image, &whole[..length]);
+            match length < end {
+                true => assert_eq!(verified.unwrap_err(), "a JPEG picture that is cut off", "{length}"),
+                false => assert_eq!(verified, Ok(()), "{length}"),
+            }
+        }
     }
 
     #[test]

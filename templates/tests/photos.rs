@@ -92,6 +92,33 @@ fn what_is_wrong_is_found_before_there_is_a_viewer() {
     }
 }
 
+/// Styles, and all else that is done to a photo, are for pictures: a video is refused where it is named, with what to do.
+#[test]
+fn a_video_is_not_worked_on_as_a_picture() {
+    let clip = "{ video: assets/office.webm }";
+    let plain = "{ from: own, width: 32, height: 24 }";
+    for (text, field) in [
+        (template(clip, "{ from: own, width: 32, height: 24, style: night }"), "from"),
+        (template(clip, "{ from: other, width: 32, height: 24, like: own }"), "like"),
+        (edit(clip, "{ prompt: add a hat, from: own }"), "from"),
+        (edit(clip, "{ prompt: add a hat, from: other, mask: own }"), "mask"),
+    ] {
+        let found = faults(&text);
+        let at = ["photo", "image"].map(|kind| format!("generate.portrait.{kind}.{field}: "));
+        let told = "the asset `own` is a video, not an image\n  hint: styles, the other operations on photos, and changes by \
+                    a service are for pictures, not for video: name an `image` asset";
+        assert!(at.iter().any(|at| found.contains(&format!("{at}{told}"))), "{found}");
+        assert!(found.starts_with("t.yaml:10:"), "{found}");
+    }
+    // Where the data say which asset it is, they are told so too.
+    let chosen = template(clip, &plain.replace("own", "\"{{style}}\""));
+    let found = asked(&chosen, json!({ "style": "own" })).unwrap_err();
+    assert!(found.contains("is a video, not an image") && found.contains("not for video"), "{found}");
+    // A video under the name of a picture is no picture.
+    let found = faults(&template("{ image: assets/office.webm }", plain));
+    assert!(found.contains("assets.own.image: \"assets/office.webm\": expected an image"), "{found}");
+}
+
 fn edit(asset: &str, image: &str) -> String {
     template(asset, PLAIN).replace(&format!("{{ photo: {PLAIN} }}"), &format!("{{ image: {image} }}"))
 }

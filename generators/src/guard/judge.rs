@@ -73,8 +73,9 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
             return Err("it lacks a fact that has to be said".to_owned());
         }
     }
-    let given = numbers::numbers(&told);
-    if numbers::numbers(&line).iter().any(|number| !given.contains(number)) {
+    let locale = &copy.request.locale;
+    let given = numbers::numbers(&told, locale);
+    if numbers::numbers(&line, locale).iter().any(|number| !given.contains(number)) {
         return Err("it holds a number that was not given".to_owned());
     }
     let given: BTreeSet<String> = told
@@ -256,6 +257,7 @@ mod tests {
             ("invented number", "Maria, 4 courses to go.", "en", Err("a number that was not given")),
             ("invented share", "Maria, you are 90% there.", "en", Err("a number that was not given")),
             ("invented in words", "Maria, only two minutes more.", "en", Err("a number that was not given")),
+            ("invented in German words", "Maria, noch zwei Kurse!", "de", Err("a number that was not given")),
             ("price in another form", "Maria, 1250,5 € it is.", "en", Ok(())),
             ("wrong price", "Maria, 125,050 € it is.", "en", Err("a number that was not given")),
             ("another viewer", "Maria, tell Jonas about it.", "en", Err("personal to another viewer")),

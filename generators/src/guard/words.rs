@@ -56,6 +56,10 @@ const NAMES: &[&str] = &[
     "Moby-Dick",
 ];
 
+/// Those of them that are also words for something else: they are allowed only where they are written as names are.
+const ALSO_WORDS: &[&str] =
+    &["Dick", "Dicks", "Fanny", "Willy", "Randy", "Tit", "Cumming", "Wang", "Dong", "Suk", "Cocker"];
+
 /// Words that the filter, which knows English best, lets pass in other languages.
 const ELSEWHERE: &[&str] = &[
     "arschloch",
@@ -139,8 +143,11 @@ impl WordLists {
         // What is allowed is taken out before the filter looks.
         let mut seen = text.to_owned();
         let own = own.iter().flat_map(|name| name.split_whitespace());
-        for word in NAMES.iter().copied().chain(self.allow.iter().map(String::as_str)).chain(own) {
-            seen = without_word(&seen, word);
+        for word in NAMES {
+            seen = without_word(&seen, word, ALSO_WORDS.contains(word));
+        }
+        for word in self.allow.iter().map(String::as_str).chain(own) {
+            seen = without_word(&seen, word, false);
         }
         let found = Censor::from_str(&seen).analyze();
         let kind = [
@@ -164,8 +171,9 @@ fn spaced(text: &str) -> String {
     words.join(" ")
 }
 
-/// `text` with every whole word that is `word`, in any case, replaced by a harmless one.
-fn without_word(text: &str, word: &str) -> String {
+/// `text` with every whole word that is `word`, in any case, replaced by a harmless one; with `as_name` only where it has a capital
+/// letter first and small ones after it.
+fn without_word(text: &str, word: &str, as_name: bool) -> String {
     if word.is_empty() {
         return text.to_owned();
     }
@@ -183,12 +191,20 @@ fn without_word(text: &str, word: &str) -> String {
         if at < from || before || after || !text.is_char_boundary(at) || !text.is_char_boundary(end) {
             continue;
         }
+        if as_name && !is_written_as_name(&text[at..end]) {
+            continue;
+        }
         out.push_str(&text[from..at]);
         out.push_str("it");
         from = end;
     }
     out.push_str(&text[from..]);
     out
+}
+
+/// Whether a word begins with a capital letter and has small ones, too: an insult is not made a name by shouting it.
+fn is_written_as_name(word: &str) -> bool {
+    word.chars().next().is_some_and(char::is_uppercase) && word.chars().any(char::is_lowercase)
 }
 
 /// What a model says that will not or cannot write, or that talks about its task instead of doing it.
@@ -281,6 +297,8 @@ mod tests {
             "Go f u c k yourself",
             "Eres una puta",
             "Du Arschloch",
+            "Do not be a dick, Maria",
+            "SUCK MY DICK",
         ] {
             assert!(lists.check(text, &[]).is_err(), "{text}");
         }
@@ -299,6 +317,8 @@ mod tests {
             "An assessment of your assets",
             "Cocktails at the Peacock, Mr Dickens",
             "Your therapist will see you",
+            "WELCOME TO MIDDLESEX, MR HANCOCK",
+            "For all of sussex",
             "Welcome back, Maria! Your plan is ready.",
             "Schön, dass du da bist, Fanny.",
             "Ta formation commence lundi, Dick.",
@@ -315,8 +335,10 @@ mod tests {
         assert_eq!(lists.check("Cheapside is a street", &[]), Ok(()));
         assert_eq!(lists.check("A house in Shitterton", &[]), Ok(()));
         assert_eq!(lists.check("Hello Shitterton-Smythe", &[]), Ok(()));
-        let own = ["Semen Fuchs".to_owned()];
+        let own = ["Semen Fuchs".to_owned(), "Dick".to_owned()];
         assert_eq!(lists.check("Hello, Semen!", &own), Ok(()));
+        // A name that was given may be shouted.
+        assert_eq!(lists.check("WELCOME, DICK", &own), Ok(()));
     }
 
     #[test]

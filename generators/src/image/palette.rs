@@ -84,6 +84,33 @@ const SETS: [Set; 12] = [
     },
 ];
 
+/// Those of the sets' words that name a colour. They say more than a mood does: calm green waves are green.
+const NAMES: [&str; 23] = [
+    "teal",
+    "turquoise",
+    "aqua",
+    "blue",
+    "red",
+    "magenta",
+    "green",
+    "black",
+    "pink",
+    "rose",
+    "purple",
+    "violet",
+    "lavender",
+    "gold",
+    "golden",
+    "yellow",
+    "orange",
+    "gray",
+    "grey",
+    "white",
+    "silver",
+    "brown",
+    "sand",
+];
+
 /// Steps of a ramp: enough that two neighbours differ by less than the dither.
 const STEPS: usize = 1024;
 
@@ -95,8 +122,11 @@ impl Ramp {
             return Ramp::new(request.palette.iter().take(64).map(|color| rgb(*color)).collect());
         }
         let words = words(&request.prompt);
+        let (names, moods): (Vec<&str>, Vec<&str>) =
+            words.iter().map(String::as_str).partition(|word| NAMES.contains(word));
+        let suggested = names.into_iter().chain(moods);
         let suggested =
-            words.iter().find_map(|word| SETS.iter().find(|set| set.words.contains(&word.as_str())));
+            suggested.into_iter().find_map(|word| SETS.iter().find(|set| set.words.contains(&word)));
         let chance = random.below(SETS.len());
         let set = suggested.unwrap_or(&SETS[chance]);
         Ramp::new(set.colors.map(|hex| [16, 8, 0].map(|shift| f64::from(hex >> shift & 255) / 255.0)).into())

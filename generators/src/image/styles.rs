@@ -1,6 +1,7 @@
 //! The styles. Each draws in units (see [`Canvas::unit`]), from the ramp's dark end to its light end.
 
 mod bokeh;
+mod cppn;
 mod flow;
 mod geometric;
 mod gradient;
@@ -24,7 +25,7 @@ pub(super) struct Style {
     pub(super) draw: Draw,
 }
 
-pub(super) const STYLES: [Style; 5] = [
+pub(super) const STYLES: [Style; 6] = [
     Style {
         name: "waves",
         words: &[
@@ -111,5 +112,22 @@ pub(super) const STYLES: [Style; 5] = [
             "business",
         ],
         draw: geometric::draw,
+    },
+    Style {
+        name: "cppn",
+        words: &[
+            "organic",
+            "liquid",
+            "fluid",
+            "marble",
+            "surreal",
+            "dream",
+            "folds",
+            "fabric",
+            "smoke",
+            "glass",
+            "futuristic",
+        ],
+        draw: cppn::draw,
     },
 ];

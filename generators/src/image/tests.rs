@@ -78,6 +78,9 @@ fn words_and_palette_decide_colours() {
     assert!(blue[2] > blue[0] + 20.0, "{blue:?}");
     let warm = mean(&request(Some("gradient"), "Warm, cosy"));
     assert!(warm[0] > warm[2] + 20.0, "{warm:?}");
+    // The colour that is named counts more than the mood.
+    let named = mean(&request(Some("gradient"), "calm red waves"));
+    assert!(named[0] > named[2] + 20.0, "{named:?}");
     let green = Color { r: 20, g: 200, b: 40, a: 255 };
     for style in &STYLES {
         let own = ImageRequest { palette: vec![green], ..request(Some(style.name), "red") };
@@ -94,6 +97,7 @@ fn prompts_choose_a_style() {
         ("modern shapes", "geometric"),
         ("wind and silk", "flow"),
         ("soft blur", "gradient"),
+        ("Liquid marble", "cppn"),
     ];
     for (prompt, style) in table {
         assert_eq!(style_of(&request(None, prompt), 9).unwrap().name, style, "{prompt}");

@@ -3,6 +3,8 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
+use vignette_templates::container;
+use vignette_templates::video::AssetKind;
 
 /// The most pixels that a photo may have: 64 million.
 const MAX_PIXELS: u64 = 64 << 20;
@@ -23,6 +25,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<RgbaImage, String> {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => format,
         _ => return Err("a photo is a PNG, JPEG or WebP file".to_owned()),
     };
+    container::verify(AssetKind::Image, bytes).map_err(|found| format!("it is {found}"))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);

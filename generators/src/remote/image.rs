@@ -9,9 +9,10 @@ use image::{ImageFormat, ImageReader, Limits, RgbaImage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vignette_templates::blob::{Blob, Digest};
-use vignette_templates::generate::{Cost, Edit, ImageRequest};
+use vignette_templates::generate::{Cost, Edit, ImageRequest, Source};
 
 use super::client::{Client, Expected, JSON, Sent};
+use super::edit::{self, Around, Frame};
 use super::prompt;
 use crate::error::GenerateError;
 use crate::gate::{Gate, Usage};
@@ -25,6 +26,9 @@ const MAX_ANSWER: u64 = (MAX_PICTURE as u64 / 3 + 1) * 4 + (64 << 10);
 const MAX_SIDE: u32 = 8192;
 /// The longest picture that is sent to be changed, in bytes.
 const MAX_SENT: usize = 20 << 20;
+
+/// What is told of a request that was written down and read again.
+const WITHOUT_PICTURE: &str = "the request came without its picture";
 
 /// How a picture is asked for.
 #[derive(Clone, Debug)]
@@ -57,26 +61,30 @@ impl Pictures {
         Pictures { client, options, edits: true }
     }
 
-    /// The fields of a request as a form with the picture and its mask.
-    fn form(&self, fields: &Map<String, Value>, edit: &Edit) -> Result<Sent<'static>, GenerateError> {
+    /// The fields of a request as a form with the picture and its mask, both in the frame.
+    fn form(
+        &self,
+        fields: &Map<String, Value>,
+        edit: &Edit,
+        frame: &Frame,
+    ) -> Result<Sent<'static>, GenerateError> {
         let too_long = || {
             GenerateError::Invalid(format!(
                 "{}: the picture to change is longer than the {MAX_SENT} bytes that are sent; make `width` and `height` smaller",
                 self.name()
             ))
         };
-        let missing = || GenerateError::Provider {
-            provider: self.name().to_owned(),
-            reason: "the request came without its picture".to_owned(),
-        };
         let mut files = Vec::new();
-        for (name, source) in [("image", Some(&edit.picture)), ("mask", edit.mask.as_ref())] {
+        for (name, source, around) in
+            [("image", Some(&edit.picture), Around::Edges), ("mask", edit.mask.as_ref(), Around::Opaque)]
+        {
             let Some(source) = source else { continue };
-            let file = source.file.as_ref().ok_or_else(missing)?;
+            let file = source.file.as_ref().ok_or_else(|| self.failed(WITHOUT_PICTURE.to_owned()))?;
+            let file = frame.with(file, around).map_err(|reason| self.failed(reason))?;
             if file.bytes().len() > MAX_SENT {
                 return Err(too_long());
             }
-            files.push((name, file.bytes()));
+            files.push((name, file));
         }
         // Nothing that is sent can hold a digest of itself.
         let mut all = Value::Object(fields.clone()).to_string();
@@ -91,15 +99,19 @@ impl Pictures {
                 format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n", quoted(name));
             body.extend([head.as_bytes(), text.as_bytes(), b"\r\n"].concat());
         }
-        for (name, bytes) in files {
+        for (name, file) in files {
             let head = format!(
                 "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{name}.png\"\r\n\
                  content-type: image/png\r\n\r\n"
             );
-            body.extend([head.as_bytes(), bytes, b"\r\n"].concat());
+            body.extend([head.as_bytes(), file.bytes(), b"\r\n"].concat());
         }
         body.extend(format!("--{boundary}--\r\n").into_bytes());
         Ok(Sent::Form(format!("multipart/form-data; boundary={boundary}"), body))
+    }
+
+    fn failed(&self, reason: String) -> GenerateError {
+        GenerateError::Provider { provider: self.name().to_owned(), reason }
     }
 }
 
@@ -127,6 +139,15 @@ impl ImageProvider for Pictures {
 
     fn answer(&self, request: &ImageRequest, context: &Context) -> Result<Answer<Blob>, GenerateError> {
         let (width, height) = best(&self.options.sizes, request.width, request.height);
+        let frame = match &request.edit {
+            Some(_) => Frame::around((request.width, request.height), (width, height)).ok_or_else(|| {
+                self.failed(format!(
+                    "none of its `sizes` has the shape of {}x{}",
+                    request.width, request.height
+                ))
+            })?,
+            None => Frame::none((request.width, request.height)),
+        };
         let mut words = prompt::plain(&request.prompt, &request.pieces);
         if !request.palette.is_empty() {
             let colours: Vec<String> =
@@ -147,8 +168,8 @@ impl ImageProvider for Pictures {
         }
         let sent = match (&request.edit, &body) {
             (None, _) => Sent::Json(&body),
-            (Some(edit), Value::Object(fields)) => self.form(fields, edit)?,
-            (Some(edit), _) => self.form(&Map::new(), edit)?,
+            (Some(edit), Value::Object(fields)) => self.form(fields, edit, &frame)?,
+            (Some(edit), _) => self.form(&Map::new(), edit, &frame)?,
         };
         let path = if self.edits { "/images/edits" } else { "/images/generations" };
         let cost = Cost { micros: self.options.price.ceil() as u64, ..Cost::default() };
@@ -157,7 +178,7 @@ impl ImageProvider for Pictures {
             .post(path, &sent, cost, &expected, context, |bytes| {
                 let answer: Drawn = serde_json::from_slice(bytes)
                     .map_err(|_| "it is not the JSON of drawn pictures".to_owned())?;
-                Ok((picture(&answer, request), cost, String::new()))
+                Ok((picture(&answer, request, &frame), cost, String::new()))
             })
             .and_then(|answer| {
                 let value = answer
@@ -203,8 +224,9 @@ fn best(sizes: &[(u32, u32)], width: u32, height: u32) -> (u32, u32) {
     sizes.iter().min_by_key(|size| score(size)).copied().unwrap_or((width, height))
 }
 
-/// The picture of an answer as a PNG file of the size that was asked for: what does not fit its shape is cut off evenly.
-fn picture(answer: &Drawn, request: &ImageRequest) -> Result<Blob, String> {
+/// The picture of an answer as a PNG file of the size that was asked for: what does not fit the frame's shape is cut off evenly, and
+/// what a mask covers is as it was.
+fn picture(answer: &Drawn, request: &ImageRequest, frame: &Frame) -> Result<Blob, String> {
     let coded = answer.data.first().and_then(|one| one.b64_json.as_deref());
     let coded = coded.ok_or("it holds no picture in base64; the model has to answer with `b64_json`")?;
     let bytes = base64::engine::general_purpose::STANDARD
@@ -224,7 +246,12 @@ fn picture(answer: &Drawn, request: &ImageRequest) -> Result<Blob, String> {
     reader.limits(limits);
     let decoded =
         reader.decode().map_err(|_| "its picture is broken, or far too large".to_owned())?.to_rgba8();
-    let fitted = fit(&decoded, request.width, request.height);
+    let mut fitted = frame.without(&fit(&decoded, frame.size.0, frame.size.1));
+    if let Some(Edit { picture, mask: Some(mask), .. }) = &request.edit {
+        let size = (request.width, request.height);
+        let read = |source: &Source| edit::decoded(source.file.as_ref().ok_or(WITHOUT_PICTURE)?, size);
+        edit::within(&mut fitted, &read(picture)?, &read(mask)?);
+    }
     let mut png = Cursor::new(Vec::new());
     fitted
         .write_to(&mut png, ImageFormat::Png)
@@ -280,7 +307,7 @@ mod tests {
             (drawn(Some("aGVsbG8=")), "neither PNG"),
             (drawn(Some("iVBORw0KGgo=")), "broken"),
         ] {
-            let reason = picture(&answer, &request).map(drop).unwrap_err();
+            let reason = picture(&answer, &request, &Frame::none((4, 4))).map(drop).unwrap_err();
             assert!(reason.contains(expected), "{reason}");
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn unmarked(line: &str) -> String {
 }
 
 /// The prompt for models that take words and no marks, such as those that draw: values between quotation marks.
-pub(super) fn plain(prompt: &str, pieces: &[Piece]) -> String {
+pub(crate) fn plain(prompt: &str, pieces: &[Piece]) -> String {
     if pieces.is_empty() {
         return bounded(&guard::clean_data(prompt), MAX_PROMPT);
     }
@@ -59,7 +59,7 @@ pub(super) fn plain(prompt: &str, pieces: &[Piece]) -> String {
     bounded(&guard::clean_data(&parts.collect::<String>()), MAX_PROMPT)
 }
 
-/// What a provider would be told, for people to read.
+/// What a provider of words would be told, for people to read.
 pub(crate) fn preview(prompt: &str, pieces: &[Piece]) -> String {
     quoted(prompt, pieces)
 }

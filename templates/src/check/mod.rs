@@ -15,7 +15,7 @@ use crate::template::document::{Asset, Document};
 use crate::template::generate::{Generator, PhotoGenerator};
 use crate::template::layer::{LOOP_FACTS, Repeat};
 use crate::template::read::{Either, Read, Visit};
-use crate::template::scalar::{FileName, ImageName, NameKind};
+use crate::template::scalar::{FileName, NameKind};
 use crate::template::written::{Fixed, Form, Written};
 use crate::video::AssetKind;
 use crate::world::World;
@@ -183,6 +183,7 @@ pub(crate) fn name_of(
         NameKind::Image => {
             matches!(asset, Some((AssetKind::Image, _))) || generator.is_some_and(Generator::is_picture)
         }
+        NameKind::Picture => matches!(asset, Some((AssetKind::Image, _))),
         NameKind::Video => matches!(asset, Some((AssetKind::Video, _))),
         NameKind::Sound => matches!(asset, Some((AssetKind::Audio | AssetKind::Video, _))),
         NameKind::Voice => generator.is_some_and(|made| made.voice.is_some()),
@@ -197,7 +198,7 @@ pub(crate) fn name_of(
     }
     let shown = crate::fault::shortened(name);
     let what = match kind {
-        NameKind::Image => "image",
+        NameKind::Image | NameKind::Picture => "image",
         NameKind::Video => "video",
         NameKind::Sound => "sound",
         NameKind::Voice => "voice",
@@ -208,7 +209,11 @@ pub(crate) fn name_of(
     if let Some((_, other)) = asset
         && !matches!(kind, NameKind::Scene | NameKind::Style)
     {
-        return Err((format!("the asset `{shown}` is {}, not {}", article(other), article(what)), None));
+        let hint = (kind == NameKind::Picture && other == "video").then(|| STILL_ONLY.to_owned());
+        return Err((format!("the asset `{shown}` is {}, not {}", article(other), article(what)), hint));
+    }
+    if generator.is_some() && kind == NameKind::Picture {
+        return Err((format!("`{shown}` is generated"), Some(OF_AN_ASSET.to_owned())));
     }
     if let Some(made) = generator
         && !matches!(kind, NameKind::Scene | NameKind::Style | NameKind::Font)
@@ -241,6 +246,7 @@ pub(crate) fn name_of(
     };
     let known: Vec<&str> = match kind {
         NameKind::Image => of_kind(&[AssetKind::Image]).chain(made(Generator::is_picture)).collect(),
+        NameKind::Picture => of_kind(&[AssetKind::Image]).collect(),
         NameKind::Video => of_kind(&[AssetKind::Video]).collect(),
         NameKind::Sound => of_kind(&[AssetKind::Audio, AssetKind::Video]).collect(),
         NameKind::Voice => made(|made| made.voice.is_some()).collect(),
@@ -381,15 +387,8 @@ impl Checker<'_> {
 }
 
 impl Checker<'_> {
-    /// A picture that is worked on is an asset, and fields go together.
+    /// Fields of pictures go together.
     fn pictures(&mut self, generator: &Generator) {
-        for name in generator.pictures() {
-            let Some(ImageName(plain)) = name.plain() else { continue };
-            if self.document.assets.get(plain).is_none() && self.document.generate.get(plain).is_some() {
-                let fault = Fault::new(&name.at, format!("`{plain}` is generated"));
-                self.faults.push(fault.hint(OF_AN_ASSET));
-            }
-        }
         if let Some(PhotoGenerator { style: Some(style), like: Some(_), .. }) = &generator.photo {
             let fault = Fault::new(&style.at, "`style` and `like` cannot stand together");
             self.faults.push(fault.hint("keep one of `style`, `like`"));
@@ -409,8 +408,11 @@ impl Checker<'_> {
 }
 
 /// What is said where a picture that is worked on is itself generated.
-pub(crate) const OF_AN_ASSET: &str =
-    "a photo, or a picture that is changed, is an asset: name an entry of `assets`";
+const OF_AN_ASSET: &str = "a photo, or a picture that is changed, is an asset: name an entry of `assets`";
+
+/// What is said where a video would be worked on as a picture is.
+const STILL_ONLY: &str = "styles, the other operations on photos, and changes by a service are for pictures, not for video: name an \
+                          `image` asset, such as a still of it, or show it as it is by a layer with `video`";
 
 fn fixed(written: &Fixed<FileName>) -> (&FileName, &At) {
     (&written.value, &written.at)

@@ -2,7 +2,7 @@
 
 use super::scope::Filler;
 use crate::blob::{Blob, Digest};
-use crate::check::{OF_AN_ASSET, asset_kind, file, name_of};
+use crate::check::{asset_kind, file, name_of};
 use crate::fault::{At, Fault};
 use crate::generate::{GeneratedValue, Voice};
 use crate::template::document::Asset as WrittenAsset;
@@ -75,18 +75,14 @@ impl<'a> Filler<'a> {
     /// the asset has a fallback or the photo has (`may_fall_back`): that is shown as it is.
     pub(super) fn photo_file(&mut self, at: &At, name: &str, may_fall_back: bool) -> Option<Blob> {
         let document = self.template.document();
-        let asset = match name_of(document, self.world, NameKind::Image, name) {
+        let asset = match name_of(document, self.world, NameKind::Picture, name) {
             Ok(()) => document.assets.get(name),
             Err((message, hint)) => {
                 self.faults.push(Fault::new(at, message).hint_if(hint));
                 return None;
             }
         };
-        let Some(asset) = asset else {
-            let fault = Fault::new(at, format!("`{name}` is generated"));
-            self.faults.push(fault.hint(OF_AN_ASSET));
-            return None;
-        };
+        let asset = asset?;
         let written = asset.image.as_ref()?;
         match self.first_file(AssetKind::Image, written)? {
             Ok(blob) => Some(blob),

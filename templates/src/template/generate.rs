@@ -4,7 +4,7 @@ use super::document::{Asset, Document};
 use super::read::{Either, Named};
 use super::record::record;
 use super::scalar::{
-    Characters, FileName, Flag, Fraction, Frequency, ImageName, Label, Paintable, Pause, Pixels, SoundName,
+    Characters, FileName, Flag, Fraction, Frequency, Label, Paintable, Pause, PictureName, Pixels, SoundName,
     Speed, Text,
 };
 use super::written::{Fixed, Written};
@@ -41,7 +41,7 @@ impl Generator {
     }
 
     /// The names of the pictures that it works on.
-    pub(crate) fn pictures(&self) -> Vec<&Written<ImageName>> {
+    pub(crate) fn pictures(&self) -> Vec<&Written<PictureName>> {
         let names = match (&self.image, &self.photo) {
             (Some(image), _) => [image.from.as_ref(), image.mask.as_ref()],
             (None, Some(photo)) => [Some(&photo.from), photo.like.as_ref()],
@@ -170,9 +170,9 @@ record! {
         pub prompt: Written<Text>,
         /// An image asset that is changed as the prompt says, such as a photo of the viewer's own: a PNG, JPEG or WebP file. What does not
         /// fit the shape of `width` and `height` is cut off evenly. Default: a new picture is drawn.
-        pub from: Option<Written<ImageName>>,
+        pub from: Option<Written<PictureName>>,
         /// An image asset of the shape of `from` that is clear where it may be changed. Default: all of it may.
-        pub mask: Option<Written<ImageName>>,
+        pub mask: Option<Written<PictureName>>,
         /// The procedural style of the offline provider, e.g. `waves`. Default: chosen by the prompt.
         pub style: Option<Written<Label>>,
         /// The colours to use. Default: the provider's choice.
@@ -194,7 +194,7 @@ record! {
     /// A photo of the viewer's own, prepared to be shown. It is worked on where the video is made and sent nowhere.
     pub struct PhotoGenerator called "a photo to prepare" {
         /// The image asset that is the photo: a PNG, JPEG or WebP file. It is turned upright as its EXIF data say.
-        pub from: Written<ImageName>,
+        pub from: Written<PictureName>,
         /// Width in pixels; with `crop: none` the most that it may be.
         pub width: Written<Pixels>,
         /// Height in pixels; with `crop: none` the most that it may be.
@@ -210,7 +210,7 @@ record! {
         /// The style it is painted in, e.g. `pastel`. Default: none.
         pub style: Option<Written<Label>>,
         /// An image asset whose style it is painted in; instead of `style`. Default: none.
-        pub like: Option<Written<ImageName>>,
+        pub like: Option<Written<PictureName>>,
         /// How much of the style is seen, 0 to 1. Default: 1.
         pub strength: Option<Written<Fraction>>,
         /// The score of unsafe content, 0 to 1, from which on the photo is not shown. Default: it is not judged.

@@ -75,6 +75,8 @@ pub struct Mismatch {
 pub enum NameKind {
     /// A picture: an asset or something generated.
     Image,
+    /// An image asset, as what is worked on.
+    Picture,
     /// A video asset.
     Video,
     /// An asset that can be heard.
@@ -502,6 +504,8 @@ macro_rules! names {
 names! {
     /// Names a picture.
     ImageName, "the name of an image", NameKind::Image;
+    /// Names an image asset that is worked on.
+    PictureName, "the name of an image asset", NameKind::Picture;
     /// Names a video.
     VideoName, "the name of a video", NameKind::Video;
     /// Names a sound, or a video for its sound.
