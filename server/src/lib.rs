@@ -51,6 +51,7 @@ mod sitting;
 mod status;
 mod stills;
 mod templates;
+mod traces;
 mod uses;
 mod viewing;
 mod watch;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::permits::{Class, Permit, Permits};
 use crate::problem::Problem;
 use crate::secrets::random_name;
+use crate::traces::{Place, Span};
 use crate::uses::{self, Use};
 use crate::viewing::Viewing;
 use crate::workshop::MakeError;
@@ -224,17 +225,27 @@ pub async fn make(
 ) -> Result<(String, u64), MakeError> {
     let name =
         output.file_name(viewing).ok_or_else(|| MakeError::Machine("a video without a size".into()))?;
+    let span = Span::begin("file");
+    span.set("vignette.format", output.format.ending());
+    span.set("vignette.class", class.name());
+    let wait = span.place().begin("turn");
     let turn = app.making.of(&name);
     let _turn = turn.lock().await;
+    drop(wait);
     let given_up = Arc::new(AtomicBool::new(false));
     let _give_up = GiveUp(given_up.clone());
     let (state, viewing, output, path) =
         (app.clone(), viewing.clone(), output.clone(), app.config.data_dir.join("files").join(&name));
+    let place = span.place();
     let made = web::block(move || match fs::metadata(&path) {
-        Ok(found) => Ok(found.len()),
-        Err(_) => write(&state, &viewing, &output, &path, class, &given_up),
+        Ok(found) => {
+            place.set("vignette.found", true);
+            Ok(found.len())
+        }
+        Err(_) => write(&state, &viewing, &output, &path, class, &given_up, &place),
     });
-    let length = made.await.map_err(|_| MakeError::Cancelled)??;
+    let length =
+        made.await.unwrap_or(Err(MakeError::Cancelled)).inspect_err(|error| span.fail(error.kind()))?;
     Ok((name, length))
 }
 
@@ -245,11 +256,15 @@ fn write(
     path: &Path,
     class: Class,
     given_up: &AtomicBool,
+    place: &Place,
 ) -> Result<u64, MakeError> {
+    let wait = place.begin("permit");
     let breath = Breath { permits: app.studio.permits(), class, given_up, held: Mutex::new(None) };
     if breath.is_over() {
         return Err(MakeError::Cancelled);
     }
+    drop(wait);
+    let _span = place.begin("make");
     let over = || viewing.is_over() || breath.is_over();
     let failed =
         |error: std::io::Error| MakeError::Machine(format!("a file cannot be written: {}", error.kind()));
