@@ -24,6 +24,7 @@ use crate::remote::Fetcher;
 use crate::secrets::Secrets;
 use crate::shelf::{Shelf, Warm};
 use crate::sitting::Studio;
+use crate::traces::{self, Span};
 use crate::uses::ViewerId;
 use crate::viewing::Viewing;
 use crate::workshop::{MakeError, Workshop};
@@ -198,18 +199,33 @@ impl App {
         rendition: Option<String>,
         aloud: bool,
     ) -> Result<Arc<Viewing>, Problem> {
+        let (place, span) = (traces::here(), Span::begin("fill"));
+        let wait = span.place().begin("turn");
         let _permit = self.fills.acquire().await.map_err(|_| Problem::busy())?;
+        drop(wait);
         self.metrics.filled.fetch_add(1, Ordering::Relaxed);
         let most = self.config.limits.video_seconds;
         let made = actix_web::web::block(move || {
-            let filled = version.opened.fill(data, rendition.as_deref(), aloud)?;
+            let filled = version.opened.fill(data, rendition.as_deref(), aloud);
+            let filled = filled.inspect_err(|error| span.fail(error.kind()))?;
             let seconds = filled.video.value.duration().as_seconds();
             if seconds > most as f64 {
+                span.fail("too-long");
                 return Err(MakeError::Input(format!(
                     "the video would last {seconds:.0} s; this service makes at most {most} s"
                 )));
             }
-            Ok(Arc::new(Viewing::plan(id, version, filled)))
+            span.set("vignette.scenes", filled.video.value.scenes.len() as i64);
+            span.set("vignette.frames", i64::from(filled.video.value.frames()));
+            span.set("vignette.generated", filled.generated.len() as i64);
+            span.set("vignette.warnings", filled.video.warnings.len() as i64);
+            drop(span);
+            let span = place.begin("plan");
+            let viewing = Viewing::plan(id, version, filled);
+            span.set("vignette.sizes", viewing.sizes.len() as i64);
+            let segments = viewing.sizes.iter().map(|size| size.plan.segments.len());
+            span.set("vignette.segments", segments.sum::<usize>() as i64);
+            Ok(Arc::new(viewing))
         });
         Ok(made.await??)
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::artefacts::Artefacts;
 use crate::database::Source;
+use crate::traces::Settings;
 
 /// What is not shown, not even for finding faults.
 #[derive(Clone, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The player for browsers without HLS, `hls.min.js`. Default: none; such browsers then play `video.mp4`.
     pub player: Option<PathBuf>,
+    /// A collector of OpenTelemetry that traces are sent to, e.g. `http://127.0.0.1:4318`. Default: what the environment says as
+    /// OpenTelemetry has it, mostly none.
+    pub traces: Option<Secret>,
     /// Cores for composing and encoding. Default: all.
     pub cores: Option<usize>,
     /// Bounds.
@@ -121,6 +125,7 @@ impl Default for Config {
             templates: None,
             public_url: None,
             player: None,
+            traces: None,
             cores: None,
             limits: Limits::default(),
             private_webhook_hosts: Vec::new(),
@@ -242,6 +247,9 @@ impl Config {
                 faults.push(format!("cors_origins: `{origin}` is no origin such as https://app.example.com"));
             }
         }
+        if let Err(told) = self.traces() {
+            faults.extend(told);
+        }
         let limits = &self.limits;
         for (name, value, least, most) in [
             ("sittings", limits.sittings as u64, 1, 10_000),
@@ -286,6 +294,12 @@ impl Config {
         self.bind.to_socket_addrs().map_err(|_| expected())?.next().ok_or_else(expected)
     }
 
+    /// Where traces go, by this and the environment; `None` is nowhere.
+    pub(crate) fn traces(&self) -> Result<Option<Settings>, Vec<String>> {
+        let own = self.traces.as_ref().map(|address| address.0.as_str());
+        Settings::read(own, &|name| std::env::var(name).ok())
+    }
+
     /// Cores for composing and encoding.
     pub fn cores(&self) -> usize {
         self.cores
@@ -312,6 +326,7 @@ mod tests {
             ("[limits]\njobs = 0", "limits.jobs:"),
             ("cors_origins = ['https://x.test/']", "cors_origins:"),
             ("cors_origins = ['x.test']", "cors_origins:"),
+            ("traces = 'collector:4317'", "traces:"),
         ] {
             let config: Config = toml::from_str(text).unwrap();
             let faults = config.faults();

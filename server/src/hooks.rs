@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::problem::Problem;
 use crate::records::Delivery;
 use crate::secrets::Purpose;
+use crate::traces::{Kind, Origin, Span};
 
 /// Pauses before each further attempt, in seconds; after the last one it is given up.
 const PAUSES: [i64; 8] = [2, 10, 60, 300, 1800, 7200, 28_800, 86_400];
@@ -36,6 +37,9 @@ const AT_ONCE: u32 = 8;
 struct Message {
     url: String,
     payload: String,
+    /// The trace of what it tells of.
+    #[serde(default)]
+    trace: Option<Origin>,
 }
 
 /// The secret that a tenant's webhooks are signed with.
@@ -174,6 +178,15 @@ enum Trouble {
     Later(String),
 }
 
+impl Trouble {
+    fn code(&self) -> &str {
+        match self {
+            Trouble::Never(code) => code,
+            Trouble::Later(code) => code,
+        }
+    }
+}
+
 /// Why there is no client for a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreachable {
@@ -225,6 +238,19 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .ok_or(Trouble::Never("unsealing failed"))?;
+    let span = Span::after(message.trace.as_ref(), "POST webhook", Kind::Client);
+    span.set("http.request.method", "POST");
+    if delivery.attempts > 0 {
+        span.set("http.request.resend_count", delivery.attempts);
+    }
+    let sent = post(app, delivery, message, &span).await;
+    if let Err(trouble) = &sent {
+        span.fail(trouble.code().to_owned());
+    }
+    sent
+}
+
+async fn post(app: &Arc<App>, delivery: &Delivery, message: Message, span: &Span) -> Result<String, Trouble> {
     let url = check(&app.config, &message.url).map_err(|_| Trouble::Never("url refused"))?;
     let trusted =
         url.host_str().is_some_and(|host| app.config.private_webhook_hosts.iter().any(|known| known == host));
@@ -238,8 +264,12 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
     let timestamp = clock::now();
     let signature = sign(&secret(app, &delivery.tenant), &delivery.id, timestamp, &message.payload)
         .ok_or(Trouble::Never("signing failed"))?;
-    let sent = client
-        .post(url)
+    let origin = span.origin();
+    let mut request = client.post(url);
+    for (name, value) in origin.iter().flat_map(Origin::headers) {
+        request = request.header(name, value);
+    }
+    let sent = request
         .header("content-type", "application/json")
         .header("webhook-id", &delivery.id)
         .header("webhook-timestamp", timestamp.to_string())
@@ -247,6 +277,9 @@ async fn send(app: &Arc<App>, delivery: &Delivery) -> Result<String, Trouble> {
         .body(message.payload)
         .send()
         .await;
+    if let Ok(response) = &sent {
+        span.set("http.response.status_code", i64::from(response.status().as_u16()));
+    }
     match sent {
         // The body is not read: nothing in it counts.
         Ok(response) if response.status().is_success() => Ok(response.status().as_u16().to_string()),

@@ -25,6 +25,7 @@ use crate::problem::{Problem, faults};
 use crate::quota::{self, Share};
 use crate::records::{Accepted, End, JobFilter, JobRecord, NewJob};
 use crate::secrets::{Purpose, hex, random_name};
+use crate::traces::{self, Kind, Origin, Span};
 use crate::uses::{Record, Use, ViewerId};
 use crate::viewing::Viewing;
 use crate::workshop::MakeError;
@@ -100,6 +101,9 @@ struct Kept {
     webhook: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     viewer: Option<ViewerId>,
+    /// The request's own trace, in which the job is made whenever that is and by whichever process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<Origin>,
 }
 
 /// The longest that an answer waits, in seconds.
@@ -164,8 +168,14 @@ pub async fn create(
         viewer,
     };
     let viewing = app.viewing(wish).await?;
-    let kept =
-        Kept { data: new.data, output: new.output, metadata: new.metadata, webhook: new.webhook, viewer };
+    let kept = Kept {
+        data: new.data,
+        output: new.output,
+        metadata: new.metadata,
+        webhook: new.webhook,
+        viewer,
+        trace: traces::here().origin(),
+    };
     let text = serde_json::to_vec(&kept).map_err(|_| Problem::internal("a job cannot be written"))?;
     let sealed =
         app.secrets.seal(Purpose::Record, &text).map_err(|why| Problem::refused("data-too-long", why))?;
@@ -484,8 +494,12 @@ pub async fn work(app: Arc<App>) {
 
 async fn run(app: &Arc<App>, job: &JobRecord) {
     app.jobs.tell(&job.id);
-    let made = make(app, job).await;
-    settle(app, job, made).await;
+    let origin = traces::is_on().then(|| open(app, job)?.trace).flatten();
+    let span = Span::after(origin.as_ref(), "render", Kind::Consumer);
+    span.set("vignette.attempt", job.attempts + 1);
+    span.set("vignette.queued_ms", job.started.unwrap_or(job.created) - job.created);
+    let made = span.along(make(app, job)).await;
+    settle(app, job, made, &span).await;
     app.jobs.tell(&job.id);
 }
 
@@ -576,7 +590,7 @@ async fn given_up(app: &Arc<App>, job: &JobRecord) {
 }
 
 /// Writes down what came of a job.
-async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Stop>) {
+async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Stop>, span: &Span) {
     let webhook = open(app, job).and_then(|kept| Some((kept.webhook?, kept.metadata)));
     let name = job.id.clone();
     let again = match &made {
@@ -591,6 +605,7 @@ async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Sto
         _ => None,
     };
     if let Some(pause) = again {
+        span.set("vignette.outcome", "put back");
         // A job that was cancelled meanwhile stays so.
         return app.insist(move |app| app.records.put_back(&name, pause)).await;
     }
@@ -605,6 +620,10 @@ async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Sto
             (Err(problem.code()), problem.document())
         }
     };
+    span.set("vignette.outcome", if outcome.is_ok() { "done" } else { "failed" });
+    if let Err(code) = outcome {
+        span.fail(code);
+    }
     let counter = if outcome.is_ok() { &app.metrics.jobs_done } else { &app.metrics.jobs_failed };
     counter.fetch_add(1, Ordering::Relaxed);
     let message = hex(&app.secrets.name("webhook", &[job.id.as_bytes()])[..16]);
@@ -619,7 +638,8 @@ async fn settle(app: &Arc<App>, job: &JobRecord, made: Result<(String, u64), Sto
                 "code": outcome.as_ref().err(),
             },
         });
-        let text = serde_json::to_vec(&json!({ "url": url, "payload": payload.to_string() })).ok()?;
+        let told = json!({ "url": url, "payload": payload.to_string(), "trace": span.origin() });
+        let text = serde_json::to_vec(&told).ok()?;
         app.secrets.seal(Purpose::Record, &text).ok()
     });
     let sealed_detail = app.secrets.seal(Purpose::Record, detail.to_string().as_bytes()).unwrap_or_default();

@@ -52,6 +52,7 @@ mod sitting;
 mod status;
 mod stills;
 mod templates;
+mod traces;
 mod uses;
 mod viewing;
 mod watch;

@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::permits::Class;
 use crate::problem::Problem;
 use crate::sitting::Piece;
+use crate::traces;
 use crate::viewing::{Place, Viewing};
 use crate::watch::in_time;
 use crate::workshop::MakeError;
@@ -115,7 +116,7 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             let ticket = match number {
                 0 => {
                     let (studio, viewing) = (app.studio.clone(), viewing.clone());
-                    web::block(move || studio.admit(&viewing, size)).await??
+                    web::block(traces::carry(move || studio.admit(&viewing, size))).await??
                 }
                 _ => {
                     let class = Class::Wanted(viewing.due(size, number));

@@ -25,6 +25,10 @@ pub struct Metrics {
     pub webhooks_delivered: AtomicU64,
     /// Webhooks that were not.
     pub webhooks_failed: AtomicU64,
+    /// Spans that the collector of traces took.
+    pub spans_exported: AtomicU64,
+    /// Spans that it did not take, or for which there was no room.
+    pub spans_dropped: AtomicU64,
     /// Requests that were answered, by the first digit of their status, from 1.
     pub requests: [AtomicU64; 5],
     /// From the request for a video's first segment to its bytes.
@@ -93,6 +97,8 @@ impl Metrics {
             ("vignette_renders_failed_total", "Render jobs that failed.", &self.jobs_failed),
             ("vignette_webhooks_delivered_total", "Webhooks that were received.", &self.webhooks_delivered),
             ("vignette_webhooks_failed_total", "Webhooks that were given up.", &self.webhooks_failed),
+            ("vignette_spans_exported_total", "Spans that the collector took.", &self.spans_exported),
+            ("vignette_spans_dropped_total", "Spans that it did not take.", &self.spans_dropped),
         ];
         for (name, help, value) in counters {
             let value = value.load(Ordering::Relaxed);

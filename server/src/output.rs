@@ -18,6 +18,7 @@ use crate::artefacts::Draft;
 use crate::permits::{Class, Permit, Permits};
 use crate::problem::Problem;
 use crate::secrets::random_name;
+use crate::traces::{Place, Span};
 use crate::uses::{self, Use};
 use crate::viewing::Viewing;
 use crate::workshop::MakeError;
@@ -231,23 +232,39 @@ pub async fn make(
 ) -> Result<(String, u64), MakeError> {
     let name =
         output.file_name(viewing).ok_or_else(|| MakeError::Machine("a video without a size".into()))?;
+    let span = Span::begin("file");
+    span.set("vignette.format", output.format.ending());
+    span.set("vignette.class", class.name());
+    let wait = span.place().begin("turn");
     let turn = app.making.of(&name);
     let _turn = turn.lock().await;
+    drop(wait);
     // One that cannot be looked for is made: what it needs is mostly there.
     if let Ok(Some(found)) = app.artefacts.find(&name).await {
+        span.set("vignette.found", true);
         return Ok((name, found.length));
     }
+    let length = make_new(app, viewing, output, class, &name, &span).await;
+    Ok((name, length.inspect_err(|error| span.fail(error.kind()))?))
+}
+
+async fn make_new(
+    app: &Arc<App>,
+    viewing: &Arc<Viewing>,
+    output: &Output,
+    class: Class,
+    name: &str,
+    span: &Span,
+) -> Result<u64, MakeError> {
     let given_up = Arc::new(AtomicBool::new(false));
     let _give_up = GiveUp(given_up.clone());
-    let draft = app.artefacts.draft(&name)?;
+    let (draft, place) = (app.artefacts.draft(name)?, span.place());
     let (state, viewing, output) = (app.clone(), viewing.clone(), output.clone());
     let made = apart(app, move || {
-        write(&state, &viewing, &output, &draft.path, class, &given_up)?;
+        write(&state, &viewing, &output, &draft.path, class, &given_up, &place)?;
         Ok::<_, MakeError>(draft)
     });
-    let draft = made.await??;
-    let length = keep(app, &name, draft).await?;
-    Ok((name, length))
+    keep(app, name, made.await??).await
 }
 
 /// Does long work on a thread of its own, which steps back behind those that answer requests.
@@ -295,11 +312,15 @@ fn write(
     path: &Path,
     class: Class,
     given_up: &AtomicBool,
+    place: &Place,
 ) -> Result<(), MakeError> {
+    let wait = place.begin("permit");
     let breath = Breath { permits: app.studio.permits(), class, given_up, held: Mutex::new(None) };
     if breath.is_over() {
         return Err(MakeError::Cancelled);
     }
+    drop(wait);
+    let _span = place.begin("make");
     let over = || viewing.is_over() || breath.is_over();
     if output.format != Format::Hls {
         viewing.template.write(&viewing.video, output, path, &over)?;

@@ -21,6 +21,16 @@ pub enum Class {
 }
 
 impl Class {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Wanted(_) => "wanted",
+            Class::Ahead(_) => "ahead",
+            Class::Job => "job",
+            Class::Batch => "batch",
+        }
+    }
+
     /// Somebody waits for it and sees nothing until it is there.
     pub fn now() -> Class {
         Class::Wanted(Instant::now())

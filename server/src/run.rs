@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, PathConfig, QueryConfig};
@@ -17,8 +18,9 @@ use crate::config::Config;
 use crate::problem::Problem;
 use crate::quota::Standing;
 use crate::secrets::random;
+use crate::traces::Span;
 use crate::workshop::Workshop;
-use crate::{batches, clock, cors, erase, hooks, jobs, log, output, processes, routes};
+use crate::{batches, clock, cors, erase, hooks, jobs, log, output, processes, routes, traces};
 
 /// Seconds that answers under way have at the end.
 const LAST_SECONDS: u64 = 10;
@@ -42,11 +44,13 @@ pub fn run(
     if !config.log_requests {
         log::quiet();
     }
+    let settings = config.traces().map_err(|faults| faults.join("; "))?;
     let (address, limits) = (config.address()?, config.limits.clone());
     let app = Arc::new(App::open(config, workshop, rotate)?);
     let again = app.records.begin().map_err(|_| "the database does not answer".to_owned())?;
     let shared = app.clone();
     actix_web::rt::System::new().block_on(async move {
+        let export = settings.map(|settings| traces::start(&settings, app.metrics.clone())).transpose()?;
         let server = HttpServer::new(move || {
             WebApp::new()
                 .app_data(Data::new(shared.clone()))
@@ -109,6 +113,9 @@ pub fn run(
         // What this leaves behind, others find out for themselves.
         let _ = web::block(move || state.records.leave()).await;
         app.studio.close();
+        if let Some(export) = export {
+            export.finish().await;
+        }
         log::event("end", json!({}));
         ended.map_err(|error| format!("the server failed: {}", error.kind()))
     })
@@ -160,7 +167,7 @@ async fn sweep(app: Arc<App>) {
     }
 }
 
-/// Counts and logs each answer, and gives it a number by which both sides can speak of it.
+/// Counts, logs and traces each answer, and gives it a number by which both sides can speak of it.
 async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -169,7 +176,8 @@ async fn observe(
     let number = random::<8>().map_or(0, u64::from_le_bytes);
     let method = request.method().clone();
     let app = request.app_data::<Data<Arc<App>>>().cloned();
-    let mut response = next.call(request).await?;
+    let span = traces::request(&method, request.headers());
+    let mut response = span.along(next.call(request)).await?;
     let number = format!("{number:016x}");
     if let Ok(value) = HeaderValue::from_str(&number) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -183,14 +191,66 @@ async fn observe(
         app.metrics.answered(status);
     }
     // By its pattern, as the path itself holds tokens.
-    let route = response.request().match_pattern().unwrap_or_else(|| "-".to_owned());
+    let route = response.request().match_pattern();
     let bytes = match response.response().body().size() {
         BodySize::Sized(bytes) => Some(bytes),
         _ => None,
     };
-    log::request(json!({
-        "request": number, "method": method.as_str(), "route": route, "status": status,
+    let mut line = json!({
+        "request": number, "method": traces::name_of(&method), "route": route.as_deref().unwrap_or("-"), "status": status,
         "ms": started.elapsed().as_millis() as u64, "bytes": bytes,
-    }));
+    });
+    if let Some(trace) = span.trace() {
+        line["trace"] = trace.into();
+        describe(&span, &method, route, status, bytes);
+        span.set("vignette.request", number);
+    }
+    log::request(line);
     Ok(response)
+}
+
+/// A route without what its parts are to look like: `/w/{token}/{file:.*}` is `/w/{token}/{file}`.
+fn bare(route: &str) -> String {
+    let parts = route.split('/').map(|part| match part.split_once(':') {
+        Some((name, _)) if name.starts_with('{') => format!("{name}}}"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// What the semantic conventions have of a request (HTTP spans), but for its path, query, host, client and agent.
+fn describe(span: &Span, method: &Method, route: Option<String>, status: u16, bytes: Option<u64>) {
+    let method = traces::name_of(method);
+    let shown = if method == "_OTHER" { "HTTP" } else { method };
+    let route = route.map(|route| bare(&route));
+    span.rename(route.as_ref().map_or_else(|| shown.to_owned(), |route| format!("{shown} {route}")));
+    span.set("http.request.method", method);
+    if let Some(route) = route {
+        span.set("http.route", route);
+    }
+    span.set("http.response.status_code", i64::from(status));
+    if let Some(bytes) = bytes {
+        span.set("http.response.body.size", i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+    span.set("url.scheme", "http");
+    if status >= 500 {
+        span.fail(status.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_told_barely() {
+        for (route, told) in [
+            ("/healthz", "/healthz"),
+            ("/w/{token}", "/w/{token}"),
+            ("/w/{token}/{file:.*}", "/w/{token}/{file}"),
+            ("/v1/batches/{id}/rows/{number}/file", "/v1/batches/{id}/rows/{number}/file"),
+        ] {
+            assert_eq!(bare(route), told);
+        }
+    }
 }

@@ -29,6 +29,7 @@ use vignette_templates::blob::Digest;
 use crate::admission::{Costs, overrun};
 use crate::metrics::Metrics;
 use crate::permits::{Class, Permits};
+use crate::traces::Span;
 use crate::viewing::Viewing;
 use crate::workshop::{MakeError, Workshop};
 
@@ -259,8 +260,7 @@ impl Studio {
                 Piece::Picture(size, number) => viewing.due(*size, *number),
                 Piece::Sound | Piece::Still(_) => Instant::now(),
             });
-            let fresh = || Work { class, waiting: Vec::new(), ahead: None, begun: false };
-            state.pieces.entry(*piece).or_insert_with(fresh).ahead = until;
+            state.pieces.entry(*piece).or_insert_with(|| sitting.fresh(*piece, class)).ahead = until;
         }
         sitting.changed.notify_all();
     }
@@ -355,6 +355,8 @@ struct Work {
     /// Until when it is made although nobody waits.
     ahead: Option<Instant>,
     begun: bool,
+    /// In the trace of whoever asked first.
+    span: Span,
 }
 
 impl Work {
@@ -376,13 +378,48 @@ impl Sitting {
         if matches!(class, Class::Wanted(_)) {
             state.asked = Some(state.used);
         }
-        let fresh = || Work { class, waiting: Vec::new(), ahead: None, begun: false };
-        let work = state.pieces.entry(piece).or_insert_with(fresh);
+        let work = state.pieces.entry(piece).or_insert_with(|| self.fresh(piece, class));
         work.class = work.class.min(class);
+        if !work.span.is_sampled() && !work.begun {
+            work.span = self.span(piece, class);
+        }
+        work.span.is_waited_for_here();
         work.waiting.retain(|waiting| !waiting.is_closed());
         work.waiting.push(tell);
         self.changed.notify_all();
         Some(Ticket(told))
+    }
+
+    fn fresh(&self, piece: Piece, class: Class) -> Work {
+        Work { class, waiting: Vec::new(), ahead: None, begun: false, span: self.span(piece, class) }
+    }
+
+    /// The span of a piece, from being asked for until it is there.
+    fn span(&self, piece: Piece, class: Class) -> Span {
+        let name = match piece {
+            Piece::Picture(..) => "segment",
+            Piece::Sound => "sound",
+            Piece::Still(_) => "still",
+        };
+        let span = Span::begin(name);
+        if !span.is_sampled() {
+            return span;
+        }
+        span.set("vignette.class", class.name());
+        match piece {
+            Piece::Picture(size, number) => {
+                span.set("vignette.segment", number as i64);
+                if let Some(size) = self.viewing.sizes.get(size) {
+                    span.set("vignette.width", i64::from(size.plan.profile.width));
+                    span.set("vignette.height", i64::from(size.plan.profile.height));
+                    let frames = size.plan.segments.get(number).map_or(0, |segment| segment.range.len());
+                    span.set("vignette.frames", i64::from(frames));
+                }
+            }
+            Piece::Sound => {}
+            Piece::Still(frame) => span.set("vignette.frame", i64::from(frame)),
+        }
+        span
     }
 
     fn run(&self, studio: &Studio) {
@@ -433,6 +470,11 @@ impl Sitting {
                 self.changed.notify_all();
                 continue;
             }
+            if let Err(error) = &made {
+                work.span.fail(error.kind());
+            }
+            // Before the spans of those who wait for it.
+            drop(work.span);
             for waiting in work.waiting {
                 let _ = waiting.send(made.clone());
             }
@@ -480,9 +522,15 @@ impl Sitting {
         };
         let own = || lock(&self.state).pieces.get(&piece).map_or(Class::Job, |work| work.class);
         let permits = &*studio.permits;
+        let place = lock(&self.state).pieces.get(&piece).map(|work| work.span.place()).unwrap_or_default();
+        // One span for the first permit, and one for however many turns of waiting for another sitting.
+        let mut wait = Some(place.begin("permit"));
+        let mut shared = false;
         let key = match piece {
             Piece::Still(frame) => {
                 let _permit = permits.acquire(&own, &cancelled).ok_or(MakeError::Cancelled)?;
+                drop(wait);
+                let _span = place.begin("make");
                 return Ok(Made::Still(prepared.frame(frame)?));
             }
             Piece::Sound => self.viewing.sound(),
@@ -499,17 +547,23 @@ impl Sitting {
         };
         loop {
             let permit = permits.acquire(&class, &cancelled).ok_or(MakeError::Cancelled)?;
+            if !shared {
+                drop(wait.take());
+            }
             // Begun with the permit in hand, so that whoever holds a turn goes on.
             match vault.begin(&key) {
                 Lookup::Found(bytes) => {
                     let known = self.read(piece, &bytes);
                     if let Some(made) = known {
                         studio.metrics.reused.fetch_add(1, Ordering::Relaxed);
+                        place.set("vignette.found", true);
                         return Ok(made);
                     }
                     vault.distrust(&key);
                 }
                 Lookup::Mine(turn) => {
+                    drop(wait.take());
+                    let span = place.begin("make");
                     let (started, away) = (Instant::now(), Mutex::new(Duration::ZERO));
                     let permit = Mutex::new(Some(permit));
                     let over = || {
@@ -526,12 +580,19 @@ impl Sitting {
                     {
                         studio.costs.observe(self.viewing.canvas(), &size.plan.profile, frames, took);
                     }
+                    span.set("vignette.away_ms", lock(&away).as_millis() as i64);
+                    drop(span);
+                    place.set("vignette.found", false);
                     turn.keep(bytes.into());
                     return Ok(made);
                 }
                 Lookup::Busy(waiting) => {
                     // The core is for those who can use it. Who makes it is as hurried as those who wait for it.
                     drop(permit);
+                    if !shared {
+                        shared = true;
+                        wait.replace(place.begin("elsewhere"));
+                    }
                     let urged = own();
                     lock(&studio.urged)
                         .entry(key)

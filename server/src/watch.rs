@@ -22,7 +22,7 @@ use crate::permits::Class;
 use crate::problem::Problem;
 use crate::sitting::Piece;
 use crate::viewing::Viewing;
-use crate::{files, links, media, movie, page};
+use crate::{files, links, media, movie, page, traces};
 
 /// The longest a request waits for a piece; a proxy in front waits as long by default.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -233,7 +233,7 @@ pub async fn video(
         return Ok(response.finish());
     }
     let (send, receive) = mpsc::channel(FRAGMENTS_AHEAD);
-    actix_web::rt::spawn(movie::stream(app.clone(), viewing, send));
+    actix_web::rt::spawn(traces::along(movie::stream(app.clone(), viewing, send)));
     // The status is not told before there is something to send.
     let mut receive = receive;
     let first = tokio::time::timeout(PATIENCE, receive.recv()).await.map_err(|_| Problem::busy())?;

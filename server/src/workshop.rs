@@ -183,6 +183,18 @@ pub enum MakeError {
     Cancelled,
 }
 
+impl MakeError {
+    /// What kind it is of, in a word that tells nothing else.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            MakeError::Faults(_) => "faults",
+            MakeError::Input(_) => "input",
+            MakeError::Machine(_) => "machine",
+            MakeError::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl From<RenderError> for MakeError {
     fn from(error: RenderError) -> Self {
         match error {

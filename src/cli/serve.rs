@@ -62,6 +62,9 @@ pub(super) struct ServeArguments {
     /// hls.min.js, for browsers without HLS
     #[arg(long, value_name = "FILE", env = "VIGNETTE_PLAYER")]
     player: Option<PathBuf>,
+    /// A collector of OpenTelemetry that traces are sent to, by OTLP over HTTP, e.g. http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "VIGNETTE_TRACES", hide_env_values = true)]
+    traces: Option<String>,
     /// Says what is wrong with the configuration, and ends
     #[arg(long)]
     check_config: bool,
@@ -178,6 +181,7 @@ fn configuration(arguments: &ServeArguments) -> Result<Config, Stop> {
     }
     config.database = arguments.database.clone().map(Secret).or(config.database);
     config.files = arguments.files.clone().or(config.files);
+    config.traces = arguments.traces.clone().map(Secret).or(config.traces);
     config.templates = arguments.templates.clone().or(config.templates);
     config.public_url = arguments.public_url.clone().or(config.public_url);
     config.player = arguments.player.clone().or(config.player);

@@ -33,6 +33,7 @@ use crate::auth::{Caller, Scope, caller};
 use crate::output::Output;
 use crate::problem::Problem;
 use crate::secrets::{Purpose, random_name};
+use crate::traces::{self, Origin};
 use crate::workshop::{AudienceRow, MakeError, RowForm};
 use crate::{body, clock, erase, files, hooks, links};
 
@@ -50,6 +51,9 @@ struct Wanted {
     metadata: Option<Value>,
     /// The key whose quota the rows are taken from.
     key: String,
+    /// The request's own trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<Origin>,
 }
 
 fn open_wanted(app: &App, batch: &Batch) -> Result<Wanted, Problem> {
@@ -112,7 +116,7 @@ pub async fn create(
         taken
     };
     let state = app.clone();
-    let made = web::block(move || take(&state, &caller, &new, form, &audience)).await??;
+    let made = web::block(traces::carry(move || take(&state, &caller, &new, form, &audience))).await??;
     app.batches.notify_waiters();
     Ok(HttpResponse::Accepted()
         .insert_header((LOCATION, format!("/v1/batches/{}", made.id)))
@@ -190,6 +194,7 @@ fn take(
         webhook: new.webhook.clone(),
         metadata: new.metadata.clone(),
         key: caller.key.clone(),
+        trace: traces::here().origin(),
     };
     let text = serde_json::to_vec(&wanted).map_err(|_| Problem::internal("a batch cannot be written"))?;
     let sealed =

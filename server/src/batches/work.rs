@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::quota::{Share, until_tomorrow};
 use crate::records::Records;
 use crate::secrets::{Purpose, hex};
+use crate::traces::{self, Span};
 use crate::uses::Record;
 use crate::workshop::MakeError;
 use crate::{clock, links, log, movie};
@@ -163,7 +164,8 @@ fn hook(app: &App, batch: &Batch) -> Option<Vec<u8>> {
             "results": format!("/v1/batches/{}/results.csv", batch.id),
         },
     });
-    let text = serde_json::to_vec(&json!({ "url": wanted.webhook?, "payload": payload.to_string() })).ok()?;
+    let told = json!({ "url": wanted.webhook?, "payload": payload.to_string(), "trace": wanted.trace });
+    let text = serde_json::to_vec(&told).ok()?;
     app.secrets.seal(Purpose::Record, &text).ok()
 }
 
@@ -190,8 +192,12 @@ impl From<Problem> for Stop {
 }
 
 async fn run(app: &Arc<App>, batch: &Batch, row: &RowRecord) {
+    let origin = traces::is_on().then(|| open_wanted(app, batch).ok()?.trace).flatten();
+    let span = Span::one_of_many(origin.as_ref(), "row");
+    span.set("vignette.row", row.number);
+    span.set("vignette.attempt", row.attempts + 1);
     let made = tokio::select! {
-        made = make(app, batch, row) => made,
+        made = span.along(make(app, batch, row)) => made,
         () = given_up(app, batch, row) => Err(Stop::GivenUp),
     };
     let (seq, number) = (batch.seq, row.number);
@@ -208,16 +214,19 @@ async fn run(app: &Arc<App>, batch: &Batch, row: &RowRecord) {
         _ => None,
     };
     if let Some(pause) = again {
+        span.set("vignette.outcome", "put back");
         // Waiting for the next day is no attempt.
         let begun = !matches!(made, Err(Stop::Tomorrow));
         return app.insist(move |app| app.records.put_row_back(seq, number, pause, begun)).await;
     }
+    span.set("vignette.outcome", if made.is_ok() { "done" } else { "failed" });
     let problem = match made {
         Ok(end) => return app.insist(move |app| app.records.end_row(seq, number, &end).map(drop)).await,
         Err(Stop::Failed(error)) => Problem::from(error),
         Err(Stop::Refused(problem)) => problem,
         Err(Stop::GivenUp | Stop::Tomorrow) => Problem::busy(),
     };
+    span.fail(problem.code());
     let detail = super::reason(&problem);
     let end = RowEnd::Failed(app.secrets.seal(Purpose::Record, detail.as_bytes()).unwrap_or_default());
     app.insist(move |app| app.records.end_row(seq, number, &end).map(drop)).await;
