@@ -67,7 +67,11 @@ class Viewer(threading.Thread):
     def play(self):
         connection = self.service.connect()
         asked = time.monotonic()
-        playlist = get(connection, variants(get(connection, f"{self.link}master.m3u8"), self.link)[0])
+        status, after, master = self.fetch(connection, f"{self.link}master.m3u8")
+        if status == 503 and after:
+            self.refused = True
+            return
+        playlist = get(connection, variants(master, self.link)[0])
         names, lengths = media(playlist), durations(playlist)
         self.fetch(connection, names[0])
         shown_until = None
@@ -98,12 +102,6 @@ def crowd(service, count):
     names = ["Maria", "Priya", "Yusuf", "Leo"]
     connection = service.connect()
     links = [service.link(connection, names[number % len(names)]) for number in range(count)]
-    distinct = {
-        name
-        for link in links[: len(names)]
-        for name in media(get(connection, variants(get(connection, f"{link}master.m3u8"), link)[0]))[1:]
-    }
-    keys = {name.split("-")[0] for name in distinct}
     before = figure(service, "vignette_pieces_made_total")
     order = random.Random(1)
     viewers = [Viewer(service, link, order.uniform(0, 10)) for link in links]
@@ -112,6 +110,12 @@ def crowd(service, count):
     for viewer in viewers:
         viewer.join()
     made = figure(service, "vignette_pieces_made_total") - before
+    distinct = {
+        name
+        for link in links[: len(names)]
+        for name in media(get(connection, variants(get(connection, f"{link}master.m3u8"), link)[0]))[1:]
+    }
+    keys = {name.split("-")[0] for name in distinct}
     played = [viewer for viewer in viewers if not viewer.refused and not viewer.error]
     stalled = [viewer for viewer in played if viewer.stalls]
     began = sorted(viewer.began for viewer in played)

@@ -36,9 +36,9 @@ const MOST: usize = 256;
 /// Seconds for a pixel of the canvas (composed), and of the size (encoded).
 const GUESS: [f64; 2] = [4e-9, 15e-9];
 /// A machine may be that much slower than the one that was guessed from.
-const CAUTION: f64 = 1.5;
-/// Frames differ in what they take; so much is set aside for one that takes 1.
-const MARGIN: f64 = 1.2;
+const CAUTION: f64 = 1.3;
+/// Frames differ in what they take, and two threads of one core take longer side by side; so much is set aside for what takes 1.
+const MARGIN: f64 = 1.5;
 
 impl Costs {
     /// A segment of that many frames took so long.

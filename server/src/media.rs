@@ -14,6 +14,7 @@ use vignette_renderer::frame::I420Frame;
 use vignette_renderer::package::cmaf::{
     AudioTiming, audio_segment, init_audio, init_audio_name, init_video, init_video_name, video_segment,
 };
+use vignette_renderer::plan::Segment;
 use vignette_renderer::segment::EncodedSegment;
 use vignette_renderer::store::{Lookup, Vault};
 use vignette_templates::blob::Digest;
@@ -113,18 +114,33 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             Ok(web::block(move || picture_header(&app, &profile)).await??)
         }
         Place::Picture(size, number) => {
-            let ticket = match number {
-                0 => {
-                    let (studio, viewing) = (app.studio.clone(), viewing.clone());
-                    web::block(traces::carry(move || studio.admit(&viewing, size))).await??
+            let (state, own) = (app.clone(), viewing.clone());
+            // What was made ahead waits for nobody who makes something else.
+            let found = web::block(move || {
+                let segment = own.sizes.get(size)?.plan.segments.get(number)?;
+                kept(state.studio.stores().vault.as_ref(), segment)
+            });
+            let segment = match found.await? {
+                Some(segment) => {
+                    app.metrics.reused.fetch_add(1, Ordering::Relaxed);
+                    look_ahead(app, &viewing, size, number);
+                    segment
                 }
-                _ => {
-                    let class = Class::Wanted(viewing.due(size, number));
-                    app.studio.want(&viewing, Piece::Picture(size, number), class)?
+                None => {
+                    let ticket = match number {
+                        0 => {
+                            let (studio, viewing) = (app.studio.clone(), viewing.clone());
+                            web::block(traces::carry(move || studio.admit(&viewing, size))).await??
+                        }
+                        _ => {
+                            let class = Class::Wanted(viewing.due(size, number));
+                            app.studio.want(&viewing, Piece::Picture(size, number), class)?
+                        }
+                    };
+                    look_ahead(app, &viewing, size, number);
+                    in_time(ticket.picture()).await?
                 }
             };
-            look_ahead(app, &viewing, size, number);
-            let segment = in_time(ticket.picture()).await?;
             viewing.delivered(size, number);
             let profile = profile(&viewing, size)?;
             let first = name.first.unwrap_or(0);
@@ -151,8 +167,20 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
     }
 }
 
+/// A segment that the store has.
+fn kept(vault: &Vault, segment: &Segment) -> Option<Arc<EncodedSegment>> {
+    let key = segment.key.digest();
+    match vault.contains(key).then(|| vault.begin(key))? {
+        Lookup::Found(bytes) => {
+            let known = EncodedSegment::from_bytes(&bytes)?;
+            (known.frames() == segment.range.len()).then(|| Arc::new(known))
+        }
+        Lookup::Mine(_) | Lookup::Busy(_) => None,
+    }
+}
+
 /// Has the pieces made that the player will ask for next: the sound along with the first segment, and what follows.
-fn look_ahead(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize, number: usize) {
+pub fn look_ahead(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize, number: usize) {
     let count = viewing.sizes.get(size).map_or(0, |size| size.plan.segments.len());
     let mut pieces: Vec<Piece> =
         (number + 1..count.min(number + 1 + AHEAD)).map(|next| Piece::Picture(size, next)).collect();

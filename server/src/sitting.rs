@@ -23,7 +23,7 @@ use vignette_renderer::frame::I420Frame;
 use vignette_renderer::plan::Segment;
 use vignette_renderer::render::{Desk, Prepared, Stores};
 use vignette_renderer::segment::EncodedSegment;
-use vignette_renderer::store::Lookup;
+use vignette_renderer::store::{Lookup, Turn};
 use vignette_templates::blob::Digest;
 
 use crate::admission::{Costs, overrun};
@@ -123,7 +123,7 @@ pub struct Studio {
 /// How long a sitting without work lasts.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// How long a viewer waits for the first segment without standing still.
+/// How much later than at once a player may begin.
 const PATIENCE: Duration = Duration::from_millis(1000);
 
 /// A player that goes on asks for the next segment within that time: the longest lasts two seconds.
@@ -194,40 +194,51 @@ impl Studio {
         }
     }
 
-    /// Wants the first segment of a size, for a viewer who has seen nothing yet: refused when those who watch already would stand still for
-    /// it. Looks into the store for every segment that any of them will need, so it may take a few milliseconds.
+    /// Wants the first segment of a size, for a viewer who has seen nothing yet. Blocks as [`Studio::let_in`].
+    ///
+    /// # Errors
+    /// As [`Studio::let_in`].
+    pub fn admit(self: &Arc<Self>, viewing: &Arc<Viewing>, size: usize) -> Result<Ticket, Full> {
+        self.let_in(viewing, size)?;
+        self.want(viewing, Piece::Picture(size, 0), Class::now())
+    }
+
+    /// Lets a viewer begin to play a size, at once or in up to a second: refused when somebody would stand still for it even so. Looks into the store for every segment
+    /// that any of them will need, so it may take a few milliseconds; not again for a viewing that was let in and may still be played.
     ///
     /// # Errors
     /// When too much is being made for others; with the time after which that will have passed, by estimate.
-    pub fn admit(self: &Arc<Self>, viewing: &Arc<Viewing>, size: usize) -> Result<Ticket, Full> {
+    pub fn let_in(&self, viewing: &Viewing, size: usize) -> Result<(), Full> {
+        if viewing.is_in() {
+            return Ok(());
+        }
         let _door = lock(&self.door);
         let now = Instant::now();
         let mut known = HashSet::new();
         let mut work = Vec::new();
-        let piece = Piece::Picture(size, 0);
         let sittings: Vec<Arc<Sitting>> = lock(&self.sittings).values().cloned().collect();
-        let (own, mut others): (Vec<_>, Vec<_>) =
-            sittings.iter().partition(|sitting| sitting.viewing.id == viewing.id);
-        others.retain(|sitting| lock(&sitting.state).is_watched());
-        if own.iter().any(|sitting| lock(&sitting.state).pieces.contains_key(&piece)) {
-            // It is being made for somebody who was let in.
-            return self.want(viewing, piece, Class::now());
-        }
-        for other in others.iter().map(|sitting| &sitting.viewing) {
+        let watched =
+            |sitting: &&Arc<Sitting>| sitting.viewing.id != viewing.id && lock(&sitting.state).is_watched();
+        for other in sittings.iter().filter(watched).map(|sitting| &sitting.viewing) {
             self.missing(other, other.ahead_of_player(now), &mut known, &mut work);
         }
+        let mut late = Duration::ZERO;
         // A video that is too much for this machine all by itself is made nevertheless.
         if !work.is_empty() {
-            let before = work.len();
-            self.missing(viewing, viewing.played_from(size, now + PATIENCE), &mut known, &mut work);
-            if work.len() > before {
-                let over = overrun(work, self.permits.cores(), now);
+            let others = work.len();
+            self.missing(viewing, viewing.played_from(size, now), &mut known, &mut work);
+            let (cores, own) = (self.permits.cores(), others..work.len());
+            if !own.is_empty() {
+                late = overrun(work.clone(), cores, now).min(PATIENCE);
+                work[own].iter_mut().for_each(|(due, _)| *due += late);
+                let over = overrun(work, cores, now);
                 if !over.is_zero() {
                     return Err(Full(over));
                 }
             }
         }
-        self.want(viewing, piece, Class::now())
+        viewing.enter(late);
+        Ok(())
     }
 
     /// Adds what is to be made of `segments` to `work`, each segment once.
@@ -366,6 +377,9 @@ impl Work {
     }
 }
 
+/// What is still to be kept in the store, and the turn to do so.
+type Unkept<'s> = (Turn<'s>, Vec<u8>);
+
 impl Sitting {
     /// `None` when it has ended.
     fn want(&self, piece: Piece, class: Class) -> Option<Ticket> {
@@ -475,8 +489,17 @@ impl Sitting {
             }
             // Before the spans of those who wait for it.
             drop(work.span);
+            drop(state);
+            let (made, keep) = match made {
+                Ok((made, keep)) => (Ok(made), keep),
+                Err(error) => (Err(error), None),
+            };
             for waiting in work.waiting {
                 let _ = waiting.send(made.clone());
+            }
+            // Nobody waits for that: who asks for it now is given it from the store, or waits for it there.
+            if let Some((turn, bytes)) = keep {
+                turn.keep(bytes.into());
             }
         }
     }
@@ -509,13 +532,14 @@ impl Sitting {
         }
     }
 
-    fn make(
+    /// Makes a piece, or finds it; with what is still to be kept in the store, and where.
+    fn make<'s>(
         &self,
         piece: Piece,
         prepared: &Prepared<'_>,
         desk: &mut Desk<'_>,
-        studio: &Studio,
-    ) -> Result<Made, MakeError> {
+        studio: &'s Studio,
+    ) -> Result<(Made, Option<Unkept<'s>>), MakeError> {
         let cancelled = || {
             let state = lock(&self.state);
             state.closed || !state.pieces.get(&piece).is_some_and(Work::is_wanted)
@@ -531,7 +555,7 @@ impl Sitting {
                 let _permit = permits.acquire(&own, &cancelled).ok_or(MakeError::Cancelled)?;
                 drop(wait);
                 let _span = place.begin("make");
-                return Ok(Made::Still(prepared.frame(frame)?));
+                return Ok((Made::Still(prepared.frame(frame)?), None));
             }
             Piece::Sound => self.viewing.sound(),
             Piece::Picture(size, number) => {
@@ -546,6 +570,15 @@ impl Sitting {
             urged.map_or_else(own, |urged| urged.min(own()))
         };
         loop {
+            // What is there needs no core.
+            if vault.contains(&key)
+                && let Lookup::Found(bytes) = vault.begin(&key)
+                && let Some(made) = self.read(piece, &bytes)
+            {
+                studio.metrics.reused.fetch_add(1, Ordering::Relaxed);
+                place.set("vignette.found", true);
+                return Ok((made, None));
+            }
             let permit = permits.acquire(&class, &cancelled).ok_or(MakeError::Cancelled)?;
             if !shared {
                 drop(wait.take());
@@ -557,7 +590,7 @@ impl Sitting {
                     if let Some(made) = known {
                         studio.metrics.reused.fetch_add(1, Ordering::Relaxed);
                         place.set("vignette.found", true);
-                        return Ok(made);
+                        return Ok((made, None));
                     }
                     vault.distrust(&key);
                 }
@@ -583,8 +616,7 @@ impl Sitting {
                     span.set("vignette.away_ms", lock(&away).as_millis() as i64);
                     drop(span);
                     place.set("vignette.found", false);
-                    turn.keep(bytes.into());
-                    return Ok(made);
+                    return Ok((made, Some((turn, bytes))));
                 }
                 Lookup::Busy(waiting) => {
                     // The core is for those who can use it. Who makes it is as hurried as those who wait for it.

@@ -47,6 +47,8 @@ pub struct Viewing {
     /// The store's names for what was found out about its files.
     pub findings: Vec<Digest>,
     over: AtomicBool,
+    /// Whether what a player needs first is there.
+    open: AtomicBool,
     clock: Mutex<Clock>,
 }
 
@@ -57,10 +59,16 @@ struct Clock {
     from: Option<Instant>,
     /// The size that was last asked for.
     size: usize,
+    /// When its player was let in.
+    entered: Option<Instant>,
+    /// How much later than at once it is to begin.
+    late: Duration,
 }
 
 /// A player asks for segments at most so long before it shows them; a request for a later one is a jump.
 const BUFFER: Duration = Duration::from_secs(40);
+/// A segment of the smallest size takes about as long to make.
+const SOON: Duration = Duration::from_millis(400);
 /// Who is later than this has paused, or is another player.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -129,6 +137,7 @@ impl Viewing {
             generated: filled.generated,
             findings: filled.findings,
             over: AtomicBool::new(false),
+            open: AtomicBool::new(false),
             clock: Mutex::default(),
         }
     }
@@ -138,6 +147,35 @@ impl Viewing {
         let (now, offset) = (Instant::now(), self.offset(size, number));
         let from = self.clock().from.filter(|_| number > 0);
         from.map(|from| from + offset).filter(|due| is_near(*due, now)).unwrap_or(now)
+    }
+
+    /// Its player may begin, that much later than at once.
+    pub fn enter(&self, late: Duration) {
+        let mut clock = self.clock();
+        (clock.entered, clock.late) = (Some(Instant::now()), late);
+    }
+
+    /// Whether its player was let in, and may still be playing.
+    pub fn is_in(&self) -> bool {
+        let length = self.length();
+        self.clock().entered.is_some_and(|entered| entered.elapsed() < length + LATE)
+    }
+
+    /// Segments of the first size, behind its first one, that a player needs so soon after it began that asking for them then is too late.
+    pub fn opening(&self) -> impl Iterator<Item = usize> {
+        let count = self.sizes.first().map_or(0, |size| size.plan.segments.len());
+        let soon = SOON + self.clock().late;
+        (1..count).take_while(move |number| self.offset(0, *number) < soon)
+    }
+
+    /// They were made, or waited for long enough.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that is so.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// A playlist was asked for: a player is about to begin.

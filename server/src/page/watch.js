@@ -24,10 +24,19 @@
   };
 
   const throughPlayer = () => {
+    let turns = 0;
     const hls = new window.Hls({ startLevel: 0, maxBufferLength: 20 });
+    hls.on(window.Hls.Events.MANIFEST_PARSED, () => say(''));
     hls.on(window.Hls.Events.ERROR, (_, error) => {
       document.dispatchEvent(new CustomEvent('player-error', { detail: { fatal: error.fatal, details: error.details } }));
       if (!error.fatal) return;
+      // So much is being watched that this one has to wait a moment.
+      if (error.details === 'manifestLoadError' && error.response?.code === 503 && turns < 20) {
+        turns += 1;
+        say('Many people are watching just now. The video begins in a moment.');
+        setTimeout(() => hls.loadSource('master.m3u8'), 3000);
+        return;
+      }
       if (error.type === window.Hls.ErrorTypes.MEDIA_ERROR) { hls.recoverMediaError(); return; }
       say('The video cannot be loaded just now. Please try again in a moment.');
     });
