@@ -32,6 +32,9 @@ use crate::workshop::MakeError;
 /// Segments that are made ahead of the one that a player just asked for.
 const AHEAD: usize = 2;
 
+/// The longest that a player is kept from beginning so that it does not stand still at once.
+const OPENING: Duration = Duration::from_secs(1);
+
 /// How long is waited at a time for a header that somebody else makes.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -76,6 +79,11 @@ pub async fn get(
     if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok(HttpResponse::NotModified().insert_header(("etag", tag)).finish());
     }
+    if name.first == Some(0)
+        && let Some(viewing) = app.shelf.beginner(&text)
+    {
+        hold(app, &viewing).await?;
+    }
     let bytes = match app.warm.get(&text) {
         Some(bytes) => {
             app.metrics.reused.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +102,26 @@ pub async fn get(
         .insert_header(("access-control-allow-origin", "*"))
         .insert_header(("cross-origin-resource-policy", "cross-origin"))
         .body(bytes))
+}
+
+/// Waits until a player that begins has something to go on with: where the first segment is short, and there because all viewers share it, the player would
+/// stand still a moment later for what is made for its viewer.
+async fn hold(app: &Arc<App>, viewing: &Arc<Viewing>) -> Result<(), Problem> {
+    let mut opening = Vec::new();
+    for number in viewing.opening() {
+        opening.push(app.studio.want(viewing, Piece::Picture(0, number), Class::now())?);
+    }
+    look_ahead(app, viewing, 0, opening.len());
+    let made = async {
+        for ticket in opening {
+            // Whoever asks for it is told why it cannot be made.
+            let _ = ticket.picture().await;
+        }
+    };
+    // Standing still is better than not beginning.
+    let _ = tokio::time::timeout(OPENING, made).await;
+    viewing.open();
+    Ok(())
 }
 
 fn unknown() -> Problem {
@@ -180,7 +208,7 @@ fn kept(vault: &Vault, segment: &Segment) -> Option<Arc<EncodedSegment>> {
 }
 
 /// Has the pieces made that the player will ask for next: the sound along with the first segment, and what follows.
-pub fn look_ahead(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize, number: usize) {
+fn look_ahead(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize, number: usize) {
     let count = viewing.sizes.get(size).map_or(0, |size| size.plan.segments.len());
     let mut pieces: Vec<Piece> =
         (number + 1..count.min(number + 1 + AHEAD)).map(|next| Piece::Picture(size, next)).collect();

@@ -111,6 +111,17 @@ impl Shelf {
         Some((viewing, place))
     }
 
+    /// A viewing whose player is about to begin in the size that this first segment is of, and has not yet what it needs at once behind it. The name is that
+    /// of many viewings; those that announced it last are looked at.
+    pub fn beginner(&self, name: &str) -> Option<Arc<Viewing>> {
+        const LAST: usize = 8;
+        let state = self.lock();
+        let owners = state.names.get(name)?.iter().rev().take(LAST);
+        let of_first_size = owners.filter(|(_, place)| *place == Place::Picture(0, 0));
+        let mut viewings = of_first_size.filter_map(|(id, _)| state.viewings.get(id)?.cell.get());
+        viewings.find(|viewing| viewing.is_beginning()).cloned()
+    }
+
     /// How many viewings are known.
     pub fn len(&self) -> usize {
         self.lock().viewings.len()

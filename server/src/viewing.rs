@@ -69,6 +69,8 @@ struct Clock {
 const BUFFER: Duration = Duration::from_secs(40);
 /// A segment of the smallest size takes about as long to make.
 const SOON: Duration = Duration::from_millis(400);
+/// A player that was let in asks for its first segment within that time.
+const BEGINNING: Duration = Duration::from_secs(2);
 /// Who is later than this has paused, or is another player.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -173,9 +175,12 @@ impl Viewing {
         self.open.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that is so.
-    pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
+    /// Whether a player was let in just now that needs such segments, and they are not known to be there.
+    pub fn is_beginning(&self) -> bool {
+        let lately = |entered: Instant| entered.elapsed() < BEGINNING;
+        !self.open.load(Ordering::Relaxed)
+            && self.clock().entered.is_some_and(lately)
+            && self.opening().next().is_some()
     }
 
     /// A playlist was asked for: a player is about to begin.

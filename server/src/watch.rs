@@ -27,9 +27,6 @@ use crate::{files, links, media, movie, page, traces};
 /// The longest a request waits for a piece; a proxy in front waits as long by default.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The longest that a player is kept from beginning so that it does not stand still at once.
-const OPENING: Duration = Duration::from_secs(1);
-
 /// Fragments of a video that are made ahead of a receiver who is slow.
 const FRAGMENTS_AHEAD: usize = 4;
 
@@ -94,33 +91,14 @@ pub async fn get(
     }
 }
 
-/// Lets a player begin, in the size that stands first. Its first segment may be there, as it shows nothing personal, although those behind it are still
-/// to be made; and where it is short, the player would stand still a moment later, so it begins when it has something to go on with.
+/// Lets a player begin, in the size that stands first. That is decided here, as its first segment may be there already, shared by all, although those
+/// behind it are still to be made.
 async fn let_in(app: &Arc<App>, viewing: &Arc<Viewing>) -> Result<(), Problem> {
-    if !viewing.is_in() {
-        let (studio, viewing) = (app.studio.clone(), viewing.clone());
-        web::block(traces::carry(move || studio.let_in(&viewing, 0))).await??;
-    }
-    if viewing.is_open() {
+    if viewing.is_in() {
         return Ok(());
     }
-    let mut opening = Vec::new();
-    for number in viewing.opening() {
-        opening.push(app.studio.want(viewing, Piece::Picture(0, number), Class::now())?);
-    }
-    if let Some(last) = viewing.opening().last() {
-        media::look_ahead(app, viewing, 0, last);
-    }
-    let made = async {
-        for ticket in opening {
-            // Whoever asks for it is told why it cannot be made.
-            let _ = ticket.picture().await;
-        }
-    };
-    // Standing still is better than not beginning.
-    let _ = tokio::time::timeout(OPENING, made).await;
-    viewing.open();
-    Ok(())
+    let (studio, viewing) = (app.studio.clone(), viewing.clone());
+    Ok(web::block(traces::carry(move || studio.let_in(&viewing, 0))).await??)
 }
 
 /// Headers are the same for all viewers of a size, so having them made once costs two frames for each size since the start.
