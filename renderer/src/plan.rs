@@ -17,7 +17,7 @@ use crate::encode::{EncoderId, VideoProfile};
 use crate::text::FontLibrary;
 
 /// Changes whenever the same filled video would give other pixels or other bytes.
-pub const ENGINE_VERSION: u32 = 6;
+pub const ENGINE_VERSION: u32 = 5;
 
 /// Names an encoded segment by all that decides its bytes. Tells nothing of the viewer to who does not know it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

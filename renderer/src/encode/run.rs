@@ -31,7 +31,7 @@ pub struct SegmentEncoder {
 }
 
 impl SegmentEncoder {
-    /// Starts an encoder for a run of that many frames. A short one, for which a player waits before it begins, is encoded in a hurry; the
+    /// Starts an encoder for a run of that many frames. A short one, for which a player waits before it begins, is encoded by two threads; the
     /// bytes depend on the number of frames therefore, and on nothing else that `profile` does not say.
     ///
     /// # Errors

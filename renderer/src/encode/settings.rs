@@ -27,7 +27,7 @@ const NEVER: u32 = 100_000;
 pub(super) fn of(profile: &VideoProfile, frames: u32) -> Vec<Setting> {
     let quality = (profile.quality.max(1) + CUT_STEPS).min(50);
     match profile.encoder {
-        EncoderId::X264 => x264(quality, is_short(profile, frames)),
+        EncoderId::X264 => x264(quality, threads(profile, frames)),
         EncoderId::X265 => x265(quality),
         EncoderId::SvtAv1 => svt_av1(quality),
         EncoderId::Aom => aom(quality),
@@ -98,25 +98,20 @@ const CUT_STEPS: u8 = 2;
 /// less is more. In a segment that is nearly all of the key frame's content, so more pays.
 const TREE_QCOMP: f64 = 0.47;
 
-/// Whether a run is half a second at most, as the first segment of a video is, which a player waits for. Decided by its length alone, so that a
-/// segment has the same bytes wherever it is encoded.
-fn is_short(profile: &VideoProfile, frames: u32) -> bool {
+/// How many threads encode a run of that many frames. Segments are encoded side by side, each on one core; but the first of a video, half a
+/// second at most, is what a player waits for, and is then often the only one.
+fn threads(profile: &VideoProfile, frames: u32) -> u32 {
     let rate = profile.frame_rate;
-    u64::from(frames) * u64::from(rate.den()) * 2 <= u64::from(rate.num())
+    let short = u64::from(frames) * u64::from(rate.den()) * 2 <= u64::from(rate.num());
+    if short { 2 } else { 1 }
 }
 
-/// x264's `veryfast` at constant quality.
-///
-/// Segments are encoded side by side, each on one core. A short one is often the only one: several of its pictures are encoded at a time, and the
-/// first is begun when three more are there instead of ten. Macroblock trees then see less of what is still to come and spend less on it; two
-/// steps of quality make up for that: the same size gives the same likeness to within 0.3 dB (docs/performance.md).
-fn x264(quality: u8, short: bool) -> Vec<Setting> {
-    let (threads, lookahead, quality) =
-        if short { (3, 3, quality.saturating_sub(SHORT_STEPS).max(1)) } else { (1, 10, quality) };
+/// x264's `veryfast` at constant quality, with that many pictures encoded at a time.
+fn x264(quality: u8, threads: u32) -> Vec<Setting> {
     vec![
         set(&["speed-preset"], "veryfast"),
         set(&["pass"], "qual"),
-        set(&["quantizer"], u32::from(quality)),
+        set(&["quantizer"], quality),
         // With `pass=qual` the element caps the bitrate unless its buffer is 0 long.
         set(&["vbv-buf-capacity"], 0),
         set(&["threads"], threads),
@@ -135,21 +130,15 @@ fn x264(quality: u8, short: bool) -> Vec<Setting> {
         set(&["subme"], 2),
         set(&["trellis"], false),
         set(&["mb-tree"], true),
-        set(&["rc-lookahead"], lookahead),
+        set(&["rc-lookahead"], 10),
         set(&["aud"], false),
         set(&["insert-vui"], true),
         set(
             &["option-string"],
-            // `stitchable`: the configuration does not depend on the quality.
-            format!(
-                "scenecut=0:open-gop=0:weightp=1:mixed-refs=0:force-cfr=1:stitchable=1:qcomp={TREE_QCOMP}"
-            ),
+            format!("scenecut=0:open-gop=0:weightp=1:mixed-refs=0:force-cfr=1:qcomp={TREE_QCOMP}"),
         ),
     ]
 }
-
-/// How much lower x264's constant rate factor is for a short run.
-const SHORT_STEPS: u8 = 2;
 
 /// x265's `veryfast`, tuned for structural similarity, at constant quality. The element knows no constant rate factor, but its
 /// option string comes last and sets one. Without pools, frame threads and wavefronts there is one thread.
