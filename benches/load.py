@@ -5,7 +5,8 @@ load.py VIGNETTE [--viewers 200] [--minutes 10]
 
 First, viewers of whom as many share each of four names arrive within ten seconds and play R1 (benches/r1) in the size that players begin in, each by
 its own clock: a segment that is not there when the one before has been shown is a stall. Then, for so many minutes, renders with webhooks, links,
-uploads, cancellations and clients that break off, at the limit of what two cores make, while `/healthz` is asked twenty times a second.
+uploads, cancellations and clients that break off, at the limit of what two cores make, while a process of its own asks `/healthz` twenty times a second:
+one that did all of that, too, would measure how it waits for itself.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import collections
 import http.client
 import http.server
 import json
+import multiprocessing
 import pathlib
 import random
 import re
@@ -148,7 +150,6 @@ class Mix:
     def __init__(self, service):
         self.service, self.ending = service, threading.Event()
         self.counts, self.lock, self.jobs = collections.Counter(), threading.Lock(), {}
-        self.health = []
         self.hooks = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hooks)
         threading.Thread(target=self.hooks.serve_forever, daemon=True).start()
         self.number = 0
@@ -191,7 +192,14 @@ class Mix:
             return
         link = "/w/" + json.loads(content)["url"].split("/w/", 1)[1]
         connection = self.service.connect()
-        playlist = get(connection, variants(get(connection, f"{link}master.m3u8"), link)[0])
+        connection.request("GET", f"{link}master.m3u8")
+        answer = connection.getresponse()
+        master = answer.read()
+        self.count("playlist", answer.status)
+        if answer.status == 503 and answer.getheader("retry-after"):
+            time.sleep(float(answer.getheader("retry-after")))
+            return
+        playlist = get(connection, variants(master, link)[0])
         for name in media(playlist)[: order.randrange(1, 6)]:
             connection.request("GET", name)
             answer = connection.getresponse()
@@ -225,12 +233,6 @@ class Mix:
             time.sleep(order.uniform(0, 0.5))
         self.count("broken", kind)
 
-    def probe(self, _):
-        started = time.monotonic()
-        status, _ = self.ask("GET", "/healthz")
-        self.health.append((time.monotonic() - started) * 1000 if status == 200 else 1e9)
-        time.sleep(0.05)
-
     def run(self, what, seed):
         order = random.Random(seed)
         while not self.ending.is_set():
@@ -241,14 +243,32 @@ class Mix:
                 time.sleep(0.1)
 
 
+def probe(port, ending, told):
+    """Asks `/healthz` until it is to end, and tells how many milliseconds each answer took."""
+    health = []
+    while not ending.is_set():
+        started = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+        connection.close()
+        health.append((time.monotonic() - started) * 1000 if status == 200 else 1e9)
+        time.sleep(0.05)
+    told.send(health)
+
+
 def memory(service):
     text = pathlib.Path(f"/proc/{service.process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
 
 
 def mixed(service, minutes):
+    alone = multiprocessing.get_context("spawn")
+    ending, (told, tell) = alone.Event(), alone.Pipe(False)
+    prober = alone.Process(target=probe, args=(service.port, ending, tell))
+    prober.start()
     mix = Mix(service)
-    kinds = [mix.render] * 3 + [mix.watch] * 4 + [mix.upload, mix.broken, mix.broken, mix.probe]
+    kinds = [mix.render] * 3 + [mix.watch] * 4 + [mix.upload, mix.broken, mix.broken]
     threads = [threading.Thread(target=mix.run, args=(kind, seed)) for seed, kind in enumerate(kinds)]
     for thread in threads:
         thread.start()
@@ -257,6 +277,9 @@ def mixed(service, minutes):
     while time.monotonic() < until:
         time.sleep(5)
         seen.append(memory(service))
+    ending.set()
+    health = sorted(told.recv())
+    prober.join()
     mix.ending.set()
     for thread in threads:
         thread.join()
@@ -279,7 +302,6 @@ def mixed(service, minutes):
     twice = sum(count > 1 for count in Hooks.heard.values())
     part = max(1, len(seen) // 4)
     early, late = statistics.median(seen[part : 2 * part] or seen), statistics.median(seen[-part:])
-    health = sorted(mix.health)
     print(f"{minutes:g} minutes of everything: {dict(sorted(mix.counts.items()))}")
     lost = len(done - heard)
     print(f"  jobs: {dict(states)}; without a webhook {lost}, told twice {twice}   goal 0 and 0: {'met' if not lost and not twice and not states['another end than was told'] else 'MISSED'}")

@@ -14,7 +14,6 @@ use vignette_renderer::frame::I420Frame;
 use vignette_renderer::package::cmaf::{
     AudioTiming, audio_segment, init_audio, init_audio_name, init_video, init_video_name, video_segment,
 };
-use vignette_renderer::plan::Segment;
 use vignette_renderer::segment::EncodedSegment;
 use vignette_renderer::store::{Lookup, Vault};
 use vignette_templates::blob::Digest;
@@ -23,7 +22,7 @@ use vignette_templates::time::FrameRate;
 use crate::app::App;
 use crate::permits::Class;
 use crate::problem::Problem;
-use crate::sitting::Piece;
+use crate::sitting::{Piece, segment_from};
 use crate::traces;
 use crate::viewing::{Place, Viewing};
 use crate::watch::in_time;
@@ -104,8 +103,8 @@ pub async fn get(
         .body(bytes))
 }
 
-/// Waits until a player that begins has something to go on with: where the first segment is short, and there because all viewers share it, the player would
-/// stand still a moment later for what is made for its viewer.
+/// Waits until a player that begins has something to go on with: where the first segment is short, and there because all viewers share it,
+/// the player would stand still a moment later for what is made for its viewer.
 async fn hold(app: &Arc<App>, viewing: &Arc<Viewing>) -> Result<(), Problem> {
     let mut opening = Vec::new();
     for number in viewing.opening() {
@@ -146,7 +145,8 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             // What was made ahead waits for nobody who makes something else.
             let found = web::block(move || {
                 let segment = own.sizes.get(size)?.plan.segments.get(number)?;
-                kept(state.studio.stores().vault.as_ref(), segment)
+                let bytes = state.studio.stores().vault.find(segment.key.digest())?;
+                segment_from(&bytes, segment).map(Arc::new)
             });
             let segment = match found.await? {
                 Some(segment) => {
@@ -192,18 +192,6 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             // The last part takes what the encoder gave beyond what was planned.
             packed(audio_segment(&track, start..end.min(track.samples.len())))
         }
-    }
-}
-
-/// A segment that the store has.
-fn kept(vault: &Vault, segment: &Segment) -> Option<Arc<EncodedSegment>> {
-    let key = segment.key.digest();
-    match vault.contains(key).then(|| vault.begin(key))? {
-        Lookup::Found(bytes) => {
-            let known = EncodedSegment::from_bytes(&bytes)?;
-            (known.frames() == segment.range.len()).then(|| Arc::new(known))
-        }
-        Lookup::Mine(_) | Lookup::Busy(_) => None,
     }
 }
 
@@ -277,20 +265,13 @@ fn profile_from(bytes: &[u8]) -> Option<VideoProfile> {
 
 /// What the store has for a name that no playlist announced since the start.
 fn stored(vault: &Vault, name: Name) -> Option<Bytes> {
-    let get = |key: &Digest| match vault.begin(key) {
-        Lookup::Found(bytes) => Some(bytes),
-        Lookup::Mine(_) | Lookup::Busy(_) => None,
-    };
     let Some(first) = name.first else {
         let text = format!("{}.mp4", name.key);
-        return get(&header_key(&text)).map(|bytes| Bytes::copy_from_slice(&bytes));
+        return vault.find(&header_key(&text)).map(|bytes| Bytes::copy_from_slice(&bytes));
     };
-    if !vault.contains(&name.key) {
-        return None;
-    }
-    let bytes = get(&name.key)?;
+    let bytes = vault.find(&name.key)?;
     if let Some(segment) = EncodedSegment::from_bytes(&bytes) {
-        let profile = profile_from(&get(&place_key(name))?)?;
+        let profile = profile_from(&vault.find(&place_key(name))?)?;
         return video_segment(&segment, &profile, first).ok().map(Bytes::from);
     }
     let track = AacTrack::from_bytes(&bytes)?;

@@ -134,6 +134,7 @@ pub async fn stream(app: Arc<App>, viewing: Arc<Viewing>, send: mpsc::Sender<Res
         // The answer has begun, so all that is left is to break it off.
         let _ = send.send(Err(Problem::from(error))).await;
     }
+    app.studio.left(&viewing.id);
 }
 
 async fn send_all(

@@ -15,7 +15,7 @@ use vignette_templates::units;
 
 use crate::app::App;
 use crate::artefacts::Draft;
-use crate::permits::{Class, Permit, Permits};
+use crate::permits::{Class, Keeps, Permit, Permits};
 use crate::problem::Problem;
 use crate::secrets::random_name;
 use crate::traces::{Place, Span};
@@ -206,7 +206,8 @@ impl Breath<'_> {
     fn is_over(&self) -> bool {
         let over = || self.given_up.load(Ordering::Relaxed);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.permits.give_way(&mut held, &|| self.class, &over)
+        // As many of these as there are workers of jobs; what is asked for at once hardly ever gives way.
+        !self.permits.give_way(&mut held, Keeps::Little, &|| self.class, &over)
     }
 }
 

@@ -3,8 +3,9 @@
 //! What somebody watches goes by the moment at which its player would stand still, the earliest first; and while something is made for which a
 //! player stands still already, nothing takes the other cores that can wait.
 
-use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How urgent a piece of work is; earlier ones go first.
@@ -36,6 +37,11 @@ impl Class {
         Class::Wanted(Instant::now())
     }
 
+    /// Whether a player is to show it.
+    pub fn is_watched(self) -> bool {
+        matches!(self, Class::Wanted(_) | Class::Ahead(_))
+    }
+
     /// Whether somebody stands still until it is done.
     fn presses(self, now: Instant) -> bool {
         matches!(self, Class::Wanted(due) if due <= now + PRESSING)
@@ -52,20 +58,41 @@ const PRESSING: Duration = Duration::from_millis(100);
 /// Work that is due later than this can wait for what presses, which takes a few tenths of a second.
 const SOON: Duration = Duration::from_secs(1);
 
+/// What work that gives way in the middle keeps in memory until it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// An encoder and its frames, which may come to hundreds of megabytes. As many as there are cores may do so; others go on to their end.
+    Encoder,
+    /// Little, or what is bounded elsewhere.
+    Little,
+}
+
 /// Permits to use a core.
 pub struct Permits {
     cores: usize,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 struct State {
     free: usize,
     /// How many of those at work press.
     pressing: usize,
+    /// How many gave way and keep an encoder.
+    paused: usize,
     next: u64,
     /// Those who wait, most urgent first, and among equals in order of coming.
-    queue: BTreeSet<(Class, u64)>,
+    queue: BTreeMap<(Class, u64), Thread>,
+}
+
+impl State {
+    /// Wakes the one that is to have the next permit; the others need not know.
+    fn wake(&self) {
+        if self.free > 0
+            && let Some((_, thread)) = self.queue.first_key_value()
+        {
+            thread.unpark();
+        }
+    }
 }
 
 /// A permit; dropping it frees the core.
@@ -78,8 +105,8 @@ impl Permits {
     /// `count` permits.
     pub fn new(count: usize) -> Self {
         let cores = count.max(1);
-        let state = State { free: cores, pressing: 0, next: 0, queue: BTreeSet::new() };
-        Permits { cores, state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { free: cores, pressing: 0, paused: 0, next: 0, queue: BTreeMap::new() };
+        Permits { cores, state: Mutex::new(state) }
     }
 
     /// How many there are.
@@ -94,33 +121,37 @@ impl Permits {
         let mut state = self.lock();
         let mut place = (wanted, state.next);
         state.next += 1;
-        state.queue.insert(place);
+        state.queue.insert(place, thread::current());
         loop {
             let now = Instant::now();
             let held_back = state.pressing > 0 && wanted.can_wait(now);
-            if state.free > 0 && !held_back && state.queue.first() == Some(&place) {
+            let is_first = state.queue.first_key_value().is_some_and(|(first, _)| *first == place);
+            if state.free > 0 && !held_back && is_first {
                 let presses = wanted.presses(now);
                 state.queue.remove(&place);
                 state.free -= 1;
                 state.pressing += usize::from(presses);
                 // Another permit may be free for the one behind.
-                self.changed.notify_all();
+                state.wake();
                 return Some(Permit { permits: self, presses });
             }
-            drop(self.changed.wait_timeout(state, PAUSE));
+            drop(state);
+            thread::park_timeout(PAUSE);
             // Asked without the lock, as they may take others.
             let over = cancelled();
             wanted = class();
             state = self.lock();
             if over || wanted != place.0 {
                 state.queue.remove(&place);
-                self.changed.notify_all();
+                place.0 = wanted;
+                if !over {
+                    state.queue.insert(place, thread::current());
+                }
+                state.wake();
             }
             if over {
                 return None;
             }
-            place.0 = wanted;
-            state.queue.insert(place);
         }
     }
 
@@ -128,14 +159,22 @@ impl Permits {
     pub fn give_way<'a>(
         &'a self,
         permit: &mut Option<Permit<'a>>,
+        keeps: Keeps,
         class: &dyn Fn() -> Class,
         cancelled: &dyn Fn() -> bool,
     ) -> bool {
         let own = class();
-        let urged = self.lock().queue.first().is_some_and(|(first, _)| *first < own);
-        if permit.is_none() || urged {
+        let heavy = keeps == Keeps::Encoder;
+        let mut state = self.lock();
+        let urged = state.queue.first_key_value().is_some_and(|((first, _), _)| *first < own);
+        if permit.is_none() || (urged && !(heavy && state.paused >= self.cores)) {
+            state.paused += usize::from(heavy);
+            drop(state);
             *permit = None;
             *permit = self.acquire(class, cancelled);
+            self.lock().paused -= usize::from(heavy);
+        } else {
+            drop(state);
         }
         permit.is_some() && !cancelled()
     }
@@ -158,14 +197,14 @@ impl Drop for Permit<'_> {
         let mut state = self.permits.lock();
         state.free += 1;
         state.pressing -= usize::from(self.presses);
-        drop(state);
-        self.permits.changed.notify_all();
+        state.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
 
     #[test]
@@ -173,7 +212,7 @@ mod tests {
         let permits = Permits::new(1);
         let held = permits.acquire(&|| Class::Job, &|| false).unwrap();
         let (tell, told) = mpsc::channel();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let soon = |seconds| Instant::now() + Duration::from_secs(seconds);
             let expected = [
                 Class::Wanted(soon(0)),
@@ -191,7 +230,7 @@ mod tests {
                     tell.send(class).unwrap();
                 });
                 while permits.waiting() <= waiting {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             }
             drop(held);
@@ -214,6 +253,38 @@ mod tests {
         drop((pressing, beside));
         let all = [later, Class::Job, Class::Batch].map(|class| permits.acquire(&|| class, &|| true));
         assert!(all.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn as_many_encoders_wait_in_the_middle_as_there_are_cores() {
+        let (permits, never, went) = (Permits::new(1), || false, AtomicBool::new(false));
+        let ahead = || Class::Ahead(Instant::now() + Duration::from_secs(9));
+        let early = || Class::Wanted(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        let until_wait = |count| {
+            while permits.waiting() < count {
+                thread::yield_now();
+            }
+        };
+        let third = || {
+            let _permit = permits.acquire(&early, &never).unwrap();
+            went.store(true, Ordering::SeqCst);
+        };
+        thread::scope(|scope| {
+            let mut first = permits.acquire(&ahead, &never);
+            scope.spawn(|| {
+                let mut permit = permits.acquire(&Class::now, &never);
+                // The first one gave way, and waits to go on.
+                until_wait(1);
+                scope.spawn(third);
+                until_wait(2);
+                assert!(permits.give_way(&mut permit, Keeps::Encoder, &Class::now, &never));
+                assert!(!went.load(Ordering::SeqCst), "a second encoder was kept");
+                assert!(permits.give_way(&mut permit, Keeps::Little, &Class::now, &never));
+                assert!(went.load(Ordering::SeqCst));
+            });
+            until_wait(1);
+            assert!(permits.give_way(&mut first, Keeps::Encoder, &ahead, &never));
+        });
     }
 
     #[test]

@@ -102,17 +102,20 @@ impl Shelf {
         }
     }
 
-    /// What a name stands for, in any viewing that announced it.
+    /// What a name stands for, in the last viewing that announced it; rather in one whose player was let in, as whoever asks is one of those.
     pub fn find(&self, name: &str) -> Option<(Arc<Viewing>, Place)> {
         let mut state = self.lock();
-        let (id, place) = *state.names.get(name)?.last()?;
+        let owners = state.names.get(name)?;
+        let viewing = |id: &Digest| state.viewings.get(id)?.cell.get();
+        let is_in = |(id, _): &&(Digest, Place)| viewing(id).is_some_and(|viewing| viewing.is_in());
+        let (id, place) = *owners.iter().rev().find(is_in).or_else(|| owners.last())?;
+        let found = viewing(&id)?.clone();
         state.touch(&id);
-        let viewing = state.viewings.get(&id)?.cell.get()?.clone();
-        Some((viewing, place))
+        Some((found, place))
     }
 
-    /// A viewing whose player is about to begin in the size that this first segment is of, and has not yet what it needs at once behind it. The name is that
-    /// of many viewings; those that announced it last are looked at.
+    /// A viewing whose player is about to begin in the size that this first segment is of, and has not yet what it needs at once behind it.
+    /// The name is that of many viewings; those that announced it last are looked at.
     pub fn beginner(&self, name: &str) -> Option<Arc<Viewing>> {
         const LAST: usize = 8;
         let state = self.lock();

@@ -28,7 +28,7 @@ use vignette_templates::blob::Digest;
 
 use crate::admission::{Costs, overrun};
 use crate::metrics::Metrics;
-use crate::permits::{Class, Permits};
+use crate::permits::{Class, Keeps, Permits};
 use crate::traces::Span;
 use crate::viewing::Viewing;
 use crate::workshop::{MakeError, Workshop};
@@ -123,6 +123,9 @@ pub struct Studio {
 /// How long a sitting without work lasts.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// How long a worker without work keeps its decoders.
+const REST: Duration = Duration::from_secs(5);
+
 /// How much later than at once a player may begin.
 const PATIENCE: Duration = Duration::from_millis(1000);
 
@@ -203,8 +206,9 @@ impl Studio {
         self.want(viewing, Piece::Picture(size, 0), Class::now())
     }
 
-    /// Lets a viewer begin to play a size, at once or in up to a second: refused when somebody would stand still for it even so. Looks into the store for every segment
-    /// that any of them will need, so it may take a few milliseconds; not again for a viewing that was let in and may still be played.
+    /// Lets a viewer begin to play a size, at once or in up to a second: refused when somebody would stand still for it even so. Looks into the
+    /// store for every segment that any of them will need, so it may take a few milliseconds; not again for a viewing that was let in and may
+    /// still be played.
     ///
     /// # Errors
     /// When too much is being made for others; with the time after which that will have passed, by estimate.
@@ -237,7 +241,7 @@ impl Studio {
                 }
             }
         }
-        viewing.enter(late);
+        viewing.enter(size, late);
         Ok(())
     }
 
@@ -276,6 +280,13 @@ impl Studio {
         sitting.changed.notify_all();
     }
 
+    /// A player went away before the end: another one may have its place.
+    pub fn left(&self, viewing: &Digest) {
+        if let Some(sitting) = lock(&self.sittings).get(viewing) {
+            lock(&sitting.state).asked = None;
+        }
+    }
+
     /// Ends the sitting of one viewing; what it makes is given up.
     pub fn end(&self, viewing: &Digest) {
         if let Some(sitting) = lock(&self.sittings).get(viewing) {
@@ -309,8 +320,12 @@ impl Studio {
             sittings.remove(&oldest.viewing.id);
         }
         let state = State { pieces: BTreeMap::new(), used: Instant::now(), asked: None, closed: false };
-        let sitting =
-            Arc::new(Sitting { viewing: viewing.clone(), state: Mutex::new(state), changed: Condvar::new() });
+        let sitting = Arc::new(Sitting {
+            viewing: viewing.clone(),
+            workers: self.workers,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         sittings.insert(viewing.id, sitting.clone());
         drop(sittings);
         let (own, studio) = (sitting.clone(), self.clone());
@@ -337,6 +352,7 @@ impl Studio {
 
 struct Sitting {
     viewing: Arc<Viewing>,
+    workers: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -357,6 +373,24 @@ impl State {
             matches!(work.class, Class::Wanted(_)) && work.waiting.iter().any(|waiting| !waiting.is_closed())
         };
         self.asked.is_some_and(|asked| asked.elapsed() < WATCHED) || self.pieces.values().any(waits)
+    }
+
+    /// The most urgent piece that nobody makes yet. One of the `workers` is left to what is watched, which would wait behind what is not.
+    fn first(&self, workers: usize) -> Option<Piece> {
+        let unwatched = self.pieces.values().filter(|work| work.begun && !work.class.is_watched()).count();
+        let may = |work: &Work| !work.begun && (work.class.is_watched() || unwatched + 1 < workers);
+        let open = self.pieces.iter().filter(|(_, work)| may(work));
+        open.min_by_key(|(piece, work)| (work.class, **piece)).map(|(piece, _)| *piece)
+    }
+
+    /// How urgent a piece is: as urgent as the one that waits until one of the `workers` has made its own.
+    fn class_of(&self, piece: Piece, workers: usize) -> Class {
+        let own = self.pieces.get(&piece).map_or(Class::Job, |work| work.class);
+        let begun = self.pieces.values().filter(|work| work.begun).count();
+        if begun < workers || !own.is_watched() {
+            return own;
+        }
+        self.pieces.values().filter(|work| !work.begun).map(|work| work.class).fold(own, Class::min)
     }
 }
 
@@ -468,7 +502,7 @@ impl Sitting {
 
     fn work(&self, prepared: &Prepared<'_>, studio: &Studio) {
         let mut desk = prepared.desk();
-        while let Some(piece) = self.next() {
+        while let Some(piece) = self.next(|| desk = prepared.desk()) {
             let made = catch_unwind(AssertUnwindSafe(|| self.make(piece, prepared, &mut desk, studio)));
             let made = made.unwrap_or_else(|_| {
                 // Whatever state it was left in, the next piece begins afresh.
@@ -504,17 +538,16 @@ impl Sitting {
         }
     }
 
-    /// The most urgent piece that nobody makes yet; `None` when the sitting is over.
-    fn next(&self) -> Option<Piece> {
+    /// The piece to make now; `None` when the sitting is over. `rest` is called once when there has been nothing to do for a while.
+    fn next(&self, mut rest: impl FnMut()) -> Option<Piece> {
+        let (since, mut rested) = (Instant::now(), false);
         let mut state = lock(&self.state);
         loop {
             if state.closed {
                 return None;
             }
             state.pieces.retain(|_, work| work.begun || work.is_wanted());
-            let open = state.pieces.iter().filter(|(_, work)| !work.begun);
-            let first = open.min_by_key(|(piece, work)| (work.class, **piece)).map(|(piece, _)| *piece);
-            if let Some(piece) = first {
+            if let Some(piece) = state.first(self.workers) {
                 if let Some(work) = state.pieces.get_mut(&piece) {
                     work.begun = true;
                 }
@@ -525,9 +558,16 @@ impl Sitting {
                 self.changed.notify_all();
                 return None;
             }
+            if !rested && since.elapsed() >= REST {
+                drop(state);
+                rest();
+                rested = true;
+                state = lock(&self.state);
+                continue;
+            }
             state = self
                 .changed
-                .wait_timeout(state, IDLE / 4)
+                .wait_timeout(state, REST)
                 .map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
     }
@@ -544,7 +584,7 @@ impl Sitting {
             let state = lock(&self.state);
             state.closed || !state.pieces.get(&piece).is_some_and(Work::is_wanted)
         };
-        let own = || lock(&self.state).pieces.get(&piece).map_or(Class::Job, |work| work.class);
+        let own = || lock(&self.state).class_of(piece, self.workers);
         let permits = &*studio.permits;
         let place = lock(&self.state).pieces.get(&piece).map(|work| work.span.place()).unwrap_or_default();
         // One span for the first permit, and one for however many turns of waiting for another sitting.
@@ -571,10 +611,7 @@ impl Sitting {
         };
         loop {
             // What is there needs no core.
-            if vault.contains(&key)
-                && let Lookup::Found(bytes) = vault.begin(&key)
-                && let Some(made) = self.read(piece, &bytes)
-            {
+            if let Some(made) = vault.find(&key).and_then(|bytes| self.read(piece, &bytes)) {
                 studio.metrics.reused.fetch_add(1, Ordering::Relaxed);
                 place.set("vignette.found", true);
                 return Ok((made, None));
@@ -601,7 +638,7 @@ impl Sitting {
                     let permit = Mutex::new(Some(permit));
                     let over = || {
                         let asked = Instant::now();
-                        let over = !permits.give_way(&mut lock(&permit), &class, &cancelled);
+                        let over = !permits.give_way(&mut lock(&permit), Keeps::Encoder, &class, &cancelled);
                         *lock(&away) += asked.elapsed();
                         over
                     };
@@ -645,8 +682,7 @@ impl Sitting {
         match piece {
             Piece::Picture(size, number) => {
                 let segment = self.viewing.sizes.get(size)?.plan.segments.get(number)?;
-                let known = EncodedSegment::from_bytes(bytes)?;
-                (known.frames() == segment.range.len()).then(|| Made::Picture(Arc::new(known)))
+                Some(Made::Picture(Arc::new(segment_from(bytes, segment)?)))
             }
             Piece::Sound => Some(Made::Sound(Arc::new(AacTrack::from_bytes(bytes)?))),
             Piece::Still(_) => None,
@@ -679,6 +715,11 @@ impl Sitting {
             Piece::Still(_) => Err(missing()),
         }
     }
+}
+
+/// The segment that the store had, if it is what it should be.
+pub fn segment_from(bytes: &[u8], planned: &Segment) -> Option<EncodedSegment> {
+    EncodedSegment::from_bytes(bytes).filter(|known| known.frames() == planned.range.len())
 }
 
 /// What is kept behind these locks is whole at every moment, so a panic elsewhere does not spoil it.

@@ -151,10 +151,10 @@ impl Viewing {
         from.map(|from| from + offset).filter(|due| is_near(*due, now)).unwrap_or(now)
     }
 
-    /// Its player may begin, that much later than at once.
-    pub fn enter(&self, late: Duration) {
+    /// Its player may begin with this size, that much later than at once.
+    pub fn enter(&self, size: usize, late: Duration) {
         let mut clock = self.clock();
-        (clock.entered, clock.late) = (Some(Instant::now()), late);
+        (clock.entered, clock.size, clock.late) = (Some(Instant::now()), size, late);
     }
 
     /// Whether its player was let in, and may still be playing.

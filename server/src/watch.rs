@@ -79,7 +79,8 @@ pub async fn get(
         file => match viewing.files.get(file) {
             Some(bytes) if file.ends_with(".m3u8") => {
                 if file == "master.m3u8" {
-                    let_in(app, &viewing).await?;
+                    // Decided here, as the first segment may be there already, shared by all, although those behind it are still to be made.
+                    let_in(app, &viewing, 0).await?;
                     warm(app, &viewing);
                 }
                 viewing.begins();
@@ -91,14 +92,13 @@ pub async fn get(
     }
 }
 
-/// Lets a player begin, in the size that stands first. That is decided here, as its first segment may be there already, shared by all, although those
-/// behind it are still to be made.
-async fn let_in(app: &Arc<App>, viewing: &Arc<Viewing>) -> Result<(), Problem> {
+/// Lets a player begin in a size, unless somebody would stand still for it.
+async fn let_in(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize) -> Result<(), Problem> {
     if viewing.is_in() {
         return Ok(());
     }
     let (studio, viewing) = (app.studio.clone(), viewing.clone());
-    Ok(web::block(traces::carry(move || studio.let_in(&viewing, 0))).await??)
+    Ok(web::block(traces::carry(move || studio.let_in(&viewing, size))).await??)
 }
 
 /// Headers are the same for all viewers of a size, so having them made once costs two frames for each size since the start.
@@ -223,7 +223,7 @@ async fn preview(
 /// The whole video: the finished file when there is one, with ranges; until then fragments as they are made.
 ///
 /// # Errors
-/// A piece that cannot be made, as long as nothing was sent.
+/// `503` when too much is watched; a piece that cannot be made, as long as nothing was sent.
 pub async fn video(
     app: &Arc<App>,
     request: &HttpRequest,
@@ -243,6 +243,8 @@ pub async fn video(
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
+    let_in(app, &viewing, viewing.largest()).await?;
+    viewing.begins();
     let (send, receive) = mpsc::channel(FRAGMENTS_AHEAD);
     actix_web::rt::spawn(traces::along(movie::stream(app.clone(), viewing, send)));
     // The status is not told before there is something to send.

@@ -14,7 +14,7 @@ use super::{Wanted, open_wanted, unseal_json};
 use crate::app::{App, Wish};
 use crate::jobs::uses_of;
 use crate::output::{self, Format};
-use crate::permits::Class;
+use crate::permits::{Class, Keeps};
 use crate::problem::Problem;
 use crate::quota::{Share, until_tomorrow};
 use crate::records::Records;
@@ -97,7 +97,7 @@ fn forecast_one(app: &App, batch: &Batch) -> Result<Option<Value>, Problem> {
     let permit = std::sync::Mutex::new(None);
     let breathe = || {
         let mut permit = permit.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        !permits.give_way(&mut permit, &|| Class::Batch, &stopped)
+        !permits.give_way(&mut permit, Keeps::Little, &|| Class::Batch, &stopped)
     };
     let told = template.opened.forecast(&file.path(), wanted.output.rendition.as_deref(), &breathe)?;
     let Some(mut told) = told else { return Ok(None) };
