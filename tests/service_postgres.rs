@@ -19,6 +19,8 @@ mod signed;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::place::{Place, all_media};
@@ -141,4 +143,57 @@ fn the_database_is_checked_and_its_password_stays_where_it_is() {
         let (well, told) = check(text);
         assert!(!well && told.contains(words), "{words}: {told}");
     }
+}
+
+/// Has openssl make a certificate for two days with these arguments: `{name}.crt`, and `{name}.key`.
+fn certify(folder: &Path, name: &str, arguments: &[&str]) {
+    let mut command = Command::new("openssl");
+    command.current_dir(folder).args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+    ]);
+    command.args(["-nodes", "-days", "2", "-keyout", &format!("{name}.key"), "-out", &format!("{name}.crt")]);
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn connections_are_encrypted_and_certificates_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    for authority in ["ca", "stranger"] {
+        certify(folder.path(), authority, &["-subj", "/CN=authority"]);
+    }
+    let own = ["-CA", "ca.crt", "-CAkey", "ca.key", "-subj", "/CN=database"];
+    let of_address =
+        ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+    certify(folder.path(), "server", &[&own[..], &of_address[..]].concat());
+    let server = Server::start_with(&[], Some(folder.path()));
+    let url = format!("{}&sslmode=require", server.database());
+    let place = Place::new().on(url.clone());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vignette"));
+    command.env("SSL_CERT_FILE", folder.path().join("ca.crt"));
+    let receiver = Receiver::new(204);
+    let service = place.start_by(command, "private_webhook_hosts = ['127.0.0.1']\n");
+    settled(&service, &renders(&service, 2, &receiver));
+    server.sql(
+        "DO $$ BEGIN IF NOT (SELECT count(*) > 0 AND bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+         WHERE application_name = 'vignette') THEN RAISE 'in the open'; END IF; END $$",
+    );
+    assert!(service.terminate());
+    // Somebody else's authority, and another name than the certificate is for.
+    let file = folder.path().join("config.toml");
+    let check = |url: &str, authority: &str| {
+        fs::write(&file, format!("database = '{url}'")).unwrap();
+        let mut command = vignette();
+        command.env("SSL_CERT_FILE", folder.path().join(authority));
+        run(command.args(["serve", "--check-config", "--config"]).arg(&file)).status.success()
+    };
+    assert!(check(&url, "ca.crt"));
+    assert!(!check(&url, "stranger.crt"));
+    assert!(!check(&url.replace("127.0.0.1", "localhost"), "ca.crt"));
+    assert!(check(&url.replace("127.0.0.1", "localhost").replace("require", "disable"), "stranger.crt"));
 }

@@ -133,10 +133,7 @@ mod tests {
         let told = costs.of(canvas, &large, 60).as_secs_f64();
         assert!((told - 1.2 * MARGIN).abs() < 1e-6, "{told}");
         // Another kind is taken to be off by as much.
-        near(
-            costs.of(canvas, &small, 60),
-            1.2 * MARGIN / guessed(&large) * MARGIN * guessed(&small) / MARGIN,
-        );
+        near(costs.of(canvas, &small, 60), 1.2 * MARGIN * guessed(&small) / guessed(&large));
         costs.observe(canvas, &large, 0, Duration::from_secs(9));
         assert_eq!(costs.of(canvas, &large, 0), Duration::ZERO);
     }

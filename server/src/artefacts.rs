@@ -154,11 +154,6 @@ impl Artefacts {
         &self.folder
     }
 
-    /// Whether other processes may write in the folder.
-    pub fn is_shared(&self) -> bool {
-        self.bucket.is_none()
-    }
-
     /// Where the file of that name is to be written.
     ///
     /// # Errors
@@ -180,9 +175,7 @@ impl Artefacts {
     /// A file that was not written; a bucket that does not take it for a while.
     pub async fn keep(&self, name: &str, draft: Draft) -> Result<u64, ArtefactError> {
         let disk = |error: io::Error| ArtefactError::Disk("kept", error.kind());
-        let path = draft.path.clone();
-        let opened = here(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))));
-        let (length, file) = opened.await.map_err(disk)?;
+        let (length, file) = opened(draft.path.clone()).await.map_err(disk)?;
         let Some(far) = &self.bucket else { return Ok(length) };
         let (objects, target) = (&far.writing.objects, far.writing.object(name));
         let kind = Format::of_name(name).media_type();
@@ -221,9 +214,7 @@ impl Artefacts {
     /// A disk or a bucket that does not answer.
     pub async fn find(&self, name: &str) -> Result<Option<Found>, ArtefactError> {
         let Some(far) = &self.bucket else {
-            let path = self.folder.join(name);
-            let opened = here(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))));
-            return match opened.await {
+            return match opened(self.folder.join(name)).await {
                 Ok((length, file)) => Ok(Some(Found { length, place: Place::Here(file) })),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(ArtefactError::Disk("found", error.kind())),
@@ -328,6 +319,11 @@ impl Found {
 /// Does something with a disk on a thread for that.
 async fn here<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     web::block(work).await.map_err(io::Error::other)?
+}
+
+/// A file with its length.
+async fn opened(path: PathBuf) -> io::Result<(u64, File)> {
+    here(move || File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)))).await
 }
 
 /// The next part of a file that is sent; empty behind its end.

@@ -1,6 +1,7 @@
 //! PostgreSQL for tests: one server for each process that runs tests, a schema for each database that is asked for.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,11 +17,20 @@ pub struct Server {
 impl Server {
     /// Starts one with these settings.
     pub fn start(settings: &[&str]) -> Server {
+        Server::start_with(settings, None)
+    }
+
+    /// The same with `server.crt` and `server.key` from this folder.
+    pub fn start_with(settings: &[&str], tls: Option<&Path>) -> Server {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/postgres.sh");
         // A member of the workspace stands one folder below.
         let script = script.replace("/server/tests/", "/tests/");
         let mut command = Command::new(script);
-        command.args(settings).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(settings)
+            .envs(tls.map(|folder| ("VIGNETTE_TLS", folder)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut answers = BufReader::new(child.stdout.take().unwrap());
         let mut port = String::new();

@@ -3,6 +3,8 @@
 # standard input, with everything that it wrote. Words on lines of the input are answered once they are done: `down` ends it as a crash does,
 # `up` starts it again, `freeze` and `thaw` stop its processes and let them go on.
 #
+# With VIGNETTE_TLS, a folder with server.crt and server.key, connections may be encrypted.
+#
 #   tests/common/postgres.sh [SETTING=VALUE ...]
 set -euo pipefail
 programs=${VIGNETTE_POSTGRES-/usr/lib/postgresql/15/bin}
@@ -22,6 +24,13 @@ cd "$folder"
 "${as[@]}" "$programs/initdb" --pgdata=data --username=vignette --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions >log 2>&1 ||
   { cat log >&2; exit 1; }
 options=()
+if [[ -n "${VIGNETTE_TLS-}" ]]; then
+  # It takes no key that others could read.
+  owner=()
+  ((EUID != 0)) || owner=(-o nobody)
+  install -m 600 "${owner[@]}" "$VIGNETTE_TLS"/server.{crt,key} data/
+  options+=(-c ssl=on)
+fi
 for setting in "$@"; do options+=(-c "$setting"); done
 start() {
   # Durability is PostgreSQL's own business, so its tests are not repeated here.
