@@ -74,7 +74,7 @@ pub struct Setup {
     pub voice: Option<Vec<String>>,
     /// The providers for pictures with their models.
     pub image: Option<Vec<String>>,
-    /// The digest of the guard's lists of words.
+    /// The digest of what the guard goes by: its lists of words, and the bound for pictures.
     pub words: Digest,
     /// The digest of the file of approved copy, when only such copy is shown.
     pub approved: Option<Digest>,
@@ -116,6 +116,8 @@ pub struct Engine {
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
     lists: WordLists,
+    /// The score of unsafe content from which on a service's picture is not shown.
+    refuse: f32,
     /// How an audience's words are said, by the word in small letters.
     lexicon: BTreeMap<String, String>,
     /// The only copy that is shown, when a person has chosen it.
@@ -146,6 +148,7 @@ impl Engine {
             cache,
             keep: None,
             lists: WordLists::default(),
+            refuse: decency::REFUSE,
             lexicon: BTreeMap::new(),
             approved: None,
             others: Others::default(),
@@ -323,7 +326,7 @@ impl Engine {
             text: text.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
             voice: voice.map(|list| list.iter().map(|p| p.name().to_owned()).collect()),
             image: image.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
-            words: self.lists.digest(),
+            words: Engine::guarded_by(&self.lists, self.refuse),
             approved: self.approved.as_ref().map(Approved::digest),
         }
     }
@@ -459,7 +462,8 @@ impl Engine {
             (None, None) => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
             (None, Some(providers)) => {
                 let key = text_key(request, providers);
-                self.remembered(key, &|kept| self.is_still_right(request, text, kept), || {
+                let review = |kept| self.is_still_right(request, text, &kept).then_some(kept);
+                self.remembered(key, &review, || {
                     self.first(key, request, Kind::Text, providers, |provider, context| {
                         let name = provider.name();
                         let (remote, follows) = (provider.remote(), provider.synthetic());
@@ -508,7 +512,7 @@ impl Engine {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
         };
         let key = voice_key(request, voice, providers);
-        self.remembered(key, &|_| true, || {
+        self.remembered(key, &Some, || {
             self.first(key, request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
                 // What is spoken is spoken as it is: there is nothing in it to be followed.
@@ -531,7 +535,9 @@ impl Engine {
             Some(all) => {
                 let providers = for_image(all, image);
                 let key = image_key(request, &providers);
-                self.remembered(key, &|_| true, || match &image.edit {
+                let review = |kept| self.judged_again(kept, &providers);
+                let make = || {
+                    match &image.edit {
                     None => self.drawn(key, request, image, &providers),
                     Some(_) if providers.is_empty() => Err(GenerateError::AllFailed {
                         name: request.name.clone(),
@@ -547,7 +553,16 @@ impl Engine {
                         let image = ImageRequest { edit: Some(self.prepared(image, edit)?), ..image.clone() };
                         self.drawn(key, request, &image, &providers)
                     }
-                })
+                }
+                };
+                match self.remembered(key, &review, make) {
+                    // The model was installed meanwhile.
+                    Ok(known) if !self.is_judged(&known, &providers) => {
+                        self.forget(&key);
+                        self.remembered(key, &review, make)
+                    }
+                    made => made,
+                }
             }
         };
         match (made, &image.edit) {
@@ -575,11 +590,13 @@ impl Engine {
         self.first(key, request, Kind::Image, providers, |provider, context| {
             let name = provider.name();
             self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
+            self.can_judge(provider.as_ref())?;
             let (call, wanted) = (Arc::clone(provider), image.clone());
             let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
             crate::image::check_picture(&answer.value, image)
                 .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
-            let made = made_by(name, provider.model(), true, request, &answer);
+            let mut made = made_by(name, provider.model(), true, request, &answer);
+            self.judged(provider.as_ref(), &answer.value, &context, &mut made)?;
             Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
         })
     }
@@ -650,7 +667,7 @@ impl Engine {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Photo });
         };
         let key = photo_key(request, photo, photos);
-        self.remembered(key, &|_| true, || {
+        self.remembered(key, &Some, || {
             self.first(key, request, Kind::Photo, std::slice::from_ref(photos), |photos, context| {
                 let name = photos.name();
                 let (call, wanted) = (Arc::clone(photos), photo.clone());
@@ -692,17 +709,25 @@ impl Engine {
             || guard::judge(std::slice::from_ref(words), &measure).is_ok_and(|line| line == *words)
     }
 
-    /// The result under `key`: remembered, kept by an earlier process and still right, or made.
+    /// The result under `key`: remembered, kept by an earlier process and still right, or made. `review` gives what was kept as it is
+    /// to be shown today, or nothing.
     fn remembered(
         &self,
         key: Digest,
-        is_right: &dyn Fn(&Generated) -> bool,
+        review: &dyn Fn(Generated) -> Option<Generated>,
         make: impl FnOnce() -> Result<Made, GenerateError>,
     ) -> Result<Generated, GenerateError> {
         self.cache.get_or_make(key, || {
             let Some(keep) = &self.keep else { return make() };
             let found = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes));
-            if let Some(generated) = found.filter(|generated| is_right(generated)) {
+            if let Some((before, generated)) =
+                found.and_then(|found| Some((found.provenance.clone(), review(found)?)))
+            {
+                if generated.provenance != before
+                    && let Some(bytes) = kept::to_bytes(&generated)
+                {
+                    keep.put(&key, bytes);
+                }
                 return Ok(Made { generated, lasts: true });
             }
             let made = make()?;
@@ -849,6 +874,7 @@ fn made_by<T>(
         made_at: answer.made_at,
         cost: answer.cost,
         skipped: Vec::new(),
+        judged: String::new(),
     }
 }
 
@@ -977,6 +1003,7 @@ fn key(request: &Request, kind: &RequestKind, seed: Option<u64>, models: &[Asked
     Digest::of(&bytes)
 }
 
+mod decency;
 mod recorded;
 #[cfg(test)]
 mod tests;

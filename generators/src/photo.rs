@@ -109,6 +109,32 @@ impl Photos {
         list.join(", ")
     }
 
+    /// The model that judges pictures, with its version; `None` when it is not installed.
+    pub(crate) fn judge(&self) -> Option<String> {
+        let model = Model::find("open-nsfw").filter(|model| self.models.is_installed(model))?;
+        Some(format!("{} {}", model.name, model.version))
+    }
+
+    /// Has the model that judges pictures ready.
+    ///
+    /// # Errors
+    /// Why it is not, as the end of a sentence.
+    pub(crate) fn can_judge(&self) -> Result<(), String> {
+        decency::load(&self.models).map_err(|lack| lack.because())
+    }
+
+    /// Whether a PNG file that was made here scores `limit` or more for unsafe content, 0 to 1.
+    ///
+    /// # Errors
+    /// Why that cannot be told, as the end of a sentence.
+    pub(crate) fn is_unsafe(&self, png: &Blob, limit: f32) -> Result<bool, String> {
+        let picture = image::load_from_memory_with_format(png.bytes(), image::ImageFormat::Png)
+            .map_err(|_| "as it cannot be decoded".to_owned())?;
+        let (overview, _) = overview(&picture.into_rgba8())?;
+        let score = decency::score(&self.models, &overview).map_err(|lack| lack.because())?;
+        Ok(score >= limit)
+    }
+
     /// The photo as it is to be shown. The same request gives the same bytes on the same machine.
     ///
     /// # Errors
