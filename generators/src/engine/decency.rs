@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    fn photos(&self) -> Photos {
+    pub(super) fn photos(&self) -> Photos {
         self.photo.as_deref().cloned().unwrap_or_default()
     }
 
