@@ -320,7 +320,7 @@ fn services(quick: bool) -> Result<(), Box<dyn Error>> {
         format!("[providers.{name}]\nkind = \"openai-{name}\"\nurl = \"{url}\"\nmodel = \"m\"\n")
     };
     let text = format!(
-        "[text]\nuse = [\"chat\"]\n[voice]\nuse = [\"speech\"]\n[image]\nuse = [\"image\"]\n{}{}{}",
+        "[text]\nuse = [\"chat\"]\n[voice]\nuse = [\"speech\"]\n[image]\nuse = [\"image\"]\n[guard]\nrefuse = 1\n{}{}{}",
         provider("chat"),
         provider("speech"),
         provider("image")

@@ -60,8 +60,9 @@ impl Bench {
         bench.write("package/template.yaml", TEMPLATE.replace("MORE", more).as_bytes());
         let viewer = value!({ "first_name": "Xanthippe", "photo": "xanthippe.png" });
         bench.write("viewer.json", viewer.to_string().as_bytes());
+        // Whether the model that judges pictures is installed is nothing of these tests'.
         let settings = format!(
-            "[image]\nuse = [\"studio\"]\n[providers.studio]\nkind = \"openai-image-edit\"\nurl = \"{}\"\nmodel = \"brush-1\"\n\
+            "[guard]\nrefuse = 1\n[image]\nuse = [\"studio\"]\n[providers.studio]\nkind = \"openai-image-edit\"\nurl = \"{}\"\nmodel = \"brush-1\"\n\
              sizes = [\"1024x1024\", \"1536x1024\"]\nretries = 0\n{settings}\n",
             server.url()
         );

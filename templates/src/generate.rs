@@ -355,6 +355,9 @@ pub struct Provenance {
     /// What was asked for and not done, or done in a plainer way, each with its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+    /// By which model and bound a picture was judged to be safe to show, e.g. `open-nsfw 1.0.0 below 0.6`; empty when it was not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub judged: String,
     /// Why each provider that comes before this one in the configuration gave nothing, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instead_of: Vec<String>,

@@ -28,7 +28,7 @@ impl Engine {
     ) -> Result<Generated, GenerateError> {
         let providers = self.voice.as_deref().unwrap_or_default();
         let key = voice_key(request, voice, providers);
-        self.remembered(key, &|_| true, || self.join(request, voice, recording))
+        self.remembered(key, &Some, || self.join(request, voice, recording))
     }
 
     fn join(

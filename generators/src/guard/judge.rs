@@ -68,14 +68,16 @@ fn check(line: &str, copy: &Measure<'_>) -> Result<String, String> {
     {
         return Err("it holds an address that was not given".to_owned());
     }
+    let locale = &copy.request.locale;
+    let said = numbers::numbers(&line, locale);
     for fact in &copy.text.facts {
-        if !holds(&line, fact) {
+        let in_words = || numbers::is_number(fact) && numbers::numbers(fact, locale).is_subset(&said);
+        if !holds(&line, fact) && !in_words() {
             return Err("it lacks a fact that has to be said".to_owned());
         }
     }
-    let locale = &copy.request.locale;
     let given = numbers::numbers(&told, locale);
-    if numbers::numbers(&line, locale).iter().any(|number| !given.contains(number)) {
+    if said.iter().any(|number| !given.contains(number)) {
         return Err("it holds a number that was not given".to_owned());
     }
     let given: BTreeSet<String> = told
@@ -247,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_may_be_said_in_words() {
+        for (line, fact, locale, is_said) in [
+            ("Maria has three courses to go.", "3", "en", true),
+            ("Maria has thirty courses to go.", "3", "en", false),
+            ("Maria hat noch einundzwanzig Kurse.", "21", "de", true),
+            ("Maria has three courses to go.", "3 €", "en", false),
+        ] {
+            let said = judged(line, &[fact], locale).map_err(|error| error.contains("lacks a fact"));
+            assert_eq!(said != Err(true), is_said, "{line}: {said:?}");
+        }
+    }
+
+    #[test]
     fn lines_have_to_prove_themselves() {
         let table = [
             ("good", "Welcome back, Maria! Three courses to go.", "en", Ok(())),
@@ -258,6 +273,13 @@ mod tests {
             ("invented share", "Maria, you are 90% there.", "en", Err("a number that was not given")),
             ("invented in words", "Maria, only two minutes more.", "en", Err("a number that was not given")),
             ("invented in German words", "Maria, noch zwei Kurse!", "de", Err("a number that was not given")),
+            ("several words", "Maria, twenty-three minutes more.", "en", Err("a number that was not given")),
+            (
+                "one German word",
+                "Maria, noch dreizehnhundert Kurse!",
+                "de",
+                Err("a number that was not given"),
+            ),
             ("price in another form", "Maria, 1250,5 € it is.", "en", Ok(())),
             ("wrong price", "Maria, 125,050 € it is.", "en", Err("a number that was not given")),
             ("another viewer", "Maria, tell Jonas about it.", "en", Err("personal to another viewer")),

@@ -1,12 +1,14 @@
 //! The numbers in a text, so that two texts can be held against each other.
 
+mod words;
+
 use std::collections::BTreeSet;
 
 /// Every number in `text`, by its value written in one way: `1,250.50`, `1.250,50` and `1 250.5` are all `1250.5`.
 ///
 /// A single sign before three digits groups (`1,250` and `1.250` are 1250), any other single sign is a decimal one. Digits of
-/// other scripts count as theirs. Words for numbers are found in English and, as far as [`ELSEWHERE`] has it, in the language of
-/// `locale`.
+/// other scripts count as theirs. Words for numbers are found in English and in the language of `locale`, if it is one of those of
+/// [`words`].
 pub(super) fn numbers(text: &str, locale: &str) -> BTreeSet<String> {
     let chars: Vec<char> = text.chars().map(|c| digit(c).unwrap_or(c)).collect();
     let mut found = BTreeSet::new();
@@ -27,195 +29,15 @@ pub(super) fn numbers(text: &str, locale: &str) -> BTreeSet<String> {
         }
         found.insert(value(&chars[start..at]));
     }
-    let language = locale.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-    let own = ELSEWHERE.iter().find(|(tag, _)| *tag == language).map_or(&[][..], |(_, words)| *words);
-    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-        let word = word.to_lowercase();
-        let values = WORDS.iter().chain(own).filter(|(name, _)| *name == word);
-        found.extend(values.map(|(_, value)| (*value).to_owned()));
-    }
+    found.extend(words::spoken(text, locale).into_iter().map(|value| value.to_string()));
     found
 }
 
-/// Words for numbers by language. Left out is what mostly means something else: `neuf` (new), `sei` (you are), `mille` and `mil` (of
-/// thanks), `once` in an English text.
-const ELSEWHERE: &[(&str, &[(&str, &str)])] = &[
-    (
-        "de",
-        &[
-            ("zwei", "2"),
-            ("drei", "3"),
-            ("vier", "4"),
-            ("fünf", "5"),
-            ("sechs", "6"),
-            ("sieben", "7"),
-            ("acht", "8"),
-            ("neun", "9"),
-            ("zehn", "10"),
-            ("elf", "11"),
-            ("zwölf", "12"),
-            ("dutzend", "12"),
-            ("zwanzig", "20"),
-            ("dreißig", "30"),
-            ("vierzig", "40"),
-            ("fünfzig", "50"),
-            ("hundert", "100"),
-            ("hunderte", "100"),
-            ("tausende", "1000"),
-        ],
-    ),
-    (
-        "fr",
-        &[
-            ("deux", "2"),
-            ("trois", "3"),
-            ("quatre", "4"),
-            ("cinq", "5"),
-            ("six", "6"),
-            ("sept", "7"),
-            ("huit", "8"),
-            ("dix", "10"),
-            ("onze", "11"),
-            ("douze", "12"),
-            ("douzaine", "12"),
-            ("quinze", "15"),
-            ("vingt", "20"),
-            ("trente", "30"),
-            ("quarante", "40"),
-            ("cinquante", "50"),
-            ("cent", "100"),
-            ("centaines", "100"),
-            ("milliers", "1000"),
-        ],
-    ),
-    (
-        "es",
-        &[
-            ("dos", "2"),
-            ("tres", "3"),
-            ("cuatro", "4"),
-            ("cinco", "5"),
-            ("seis", "6"),
-            ("siete", "7"),
-            ("ocho", "8"),
-            ("nueve", "9"),
-            ("diez", "10"),
-            ("doce", "12"),
-            ("docena", "12"),
-            ("quince", "15"),
-            ("veinte", "20"),
-            ("treinta", "30"),
-            ("cuarenta", "40"),
-            ("cincuenta", "50"),
-            ("cien", "100"),
-            ("cientos", "100"),
-            ("miles", "1000"),
-        ],
-    ),
-    (
-        "it",
-        &[
-            ("due", "2"),
-            ("tre", "3"),
-            ("quattro", "4"),
-            ("cinque", "5"),
-            ("sette", "7"),
-            ("otto", "8"),
-            ("nove", "9"),
-            ("dieci", "10"),
-            ("dodici", "12"),
-            ("dozzina", "12"),
-            ("quindici", "15"),
-            ("venti", "20"),
-            ("trenta", "30"),
-            ("quaranta", "40"),
-            ("cinquanta", "50"),
-            ("cento", "100"),
-            ("centinaia", "100"),
-            ("migliaia", "1000"),
-        ],
-    ),
-    (
-        "pt",
-        &[
-            ("dois", "2"),
-            ("duas", "2"),
-            ("três", "3"),
-            ("quatro", "4"),
-            ("cinco", "5"),
-            ("seis", "6"),
-            ("sete", "7"),
-            ("oito", "8"),
-            ("nove", "9"),
-            ("dez", "10"),
-            ("doze", "12"),
-            ("dúzia", "12"),
-            ("quinze", "15"),
-            ("vinte", "20"),
-            ("trinta", "30"),
-            ("quarenta", "40"),
-            ("cinquenta", "50"),
-            ("cem", "100"),
-            ("centenas", "100"),
-            ("milhares", "1000"),
-        ],
-    ),
-    (
-        "nl",
-        &[
-            ("twee", "2"),
-            ("drie", "3"),
-            ("vier", "4"),
-            ("vijf", "5"),
-            ("zes", "6"),
-            ("zeven", "7"),
-            ("acht", "8"),
-            ("negen", "9"),
-            ("tien", "10"),
-            ("elf", "11"),
-            ("twaalf", "12"),
-            ("dozijn", "12"),
-            ("twintig", "20"),
-            ("dertig", "30"),
-            ("veertig", "40"),
-            ("vijftig", "50"),
-            ("honderd", "100"),
-            ("honderden", "100"),
-            ("duizenden", "1000"),
-        ],
-    ),
-];
-
-/// Words that say how many; `one` and `a` say it too seldom to be told apart.
-const WORDS: &[(&str, &str)] = &[
-    ("two", "2"),
-    ("three", "3"),
-    ("four", "4"),
-    ("five", "5"),
-    ("six", "6"),
-    ("seven", "7"),
-    ("eight", "8"),
-    ("nine", "9"),
-    ("ten", "10"),
-    ("eleven", "11"),
-    ("twelve", "12"),
-    ("dozen", "12"),
-    ("fifteen", "15"),
-    ("twenty", "20"),
-    ("thirty", "30"),
-    ("forty", "40"),
-    ("fifty", "50"),
-    ("sixty", "60"),
-    ("seventy", "70"),
-    ("eighty", "80"),
-    ("ninety", "90"),
-    ("hundred", "100"),
-    ("hundreds", "100"),
-    ("thousand", "1000"),
-    ("thousands", "1000"),
-    ("million", "1000000"),
-    ("millions", "1000000"),
-];
+/// Whether `fact` is a number in digits and nothing else.
+pub(super) fn is_number(fact: &str) -> bool {
+    let fact = fact.trim();
+    fact.chars().any(|c| c.is_ascii_digit()) && fact.chars().all(|c| c.is_ascii_digit() || is_separator(c))
+}
 
 /// ASCII's digit for one of another script.
 fn digit(c: char) -> Option<char> {

@@ -372,7 +372,7 @@ static CATALOG: &[Model] = &[
         name: "open-nsfw",
         version: "1.0.0",
         kind: ModelKind::Photo,
-        about: "judges whether a photo is safe to show, for `refuse`",
+        about: "judges whether photos, for `refuse`, and pictures from services are safe to show",
         licence: "BSD-2-Clause AND MIT",
         copyright: "2016 Yahoo Inc., the model; 2021 Bosco Yung, its conversion",
         needs: &["onnxruntime"],

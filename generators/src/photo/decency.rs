@@ -1,4 +1,4 @@
-//! How likely a photo is not safe to show.
+//! How likely a picture is not safe to show.
 
 use image::RgbImage;
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
@@ -16,6 +16,11 @@ const SIDES: (u32, u32) = (256, 224);
 const QUALITY: u8 = 75;
 /// Means of what the network was trained with, of blue, green and red.
 const MEANS: [f32; 3] = [104.0, 117.0, 123.0];
+
+/// Loads the network, if it is not loaded.
+pub(super) fn load(models: &Models) -> Result<(), Lack> {
+    NET.load(models).map(drop)
+}
 
 /// The score of unsafe content, 0 to 1: its authors take what is below 0.2 for safe and above 0.8 for unsafe.
 pub(super) fn score(models: &Models, picture: &RgbImage) -> Result<f32, Lack> {

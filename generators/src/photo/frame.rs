@@ -30,6 +30,23 @@ impl Part {
         }
     }
 
+    /// The largest part of this shape, where `across` and `down` (0 to 1) of the room that it leaves are before it.
+    pub(super) fn placed(picture: (u32, u32), shape: (u32, u32), (across, down): (f64, f64)) -> Self {
+        let (width, height) = largest(picture, shape);
+        let (x, y) = (f64::from(picture.0) - width, f64::from(picture.1) - height);
+        Part { x: x * across, y: y * down, width, height }
+    }
+
+    /// Where the largest part of this shape is that shows what [`Part::around`] shows, for [`Part::placed`].
+    pub(super) fn place_around(faces: &[Face], picture: (u32, u32), shape: (u32, u32)) -> (f64, f64) {
+        let near = Part::around(faces, picture, shape);
+        let (width, height) = largest(picture, shape);
+        let x = near.x + near.width / 2.0 - width / 2.0;
+        let y = near.y + (near.height - height) * EYE_LEVEL;
+        let share = |at: f64, room: f64| if room > 0.5 { (at / room).clamp(0.0, 1.0) } else { 0.5 };
+        (share(x, f64::from(picture.0) - width), share(y, f64::from(picture.1) - height))
+    }
+
     /// The part of this shape around the faces; `shape` is also the size in which it is shown. Small faces are brought nearer, as
     /// long as there are pixels for it. Without a face it is the part above the middle, where photos of people have theirs.
     pub(super) fn around(faces: &[Face], picture: (u32, u32), shape: (u32, u32)) -> Self {
@@ -130,6 +147,19 @@ mod tests {
                     if largest(picture, shape).1 >= side * 1.7 {
                         assert!(holds(&part, &face), "{case}");
                     }
+                    // The largest part shows what the nearer one shows.
+                    let place = Part::place_around(std::slice::from_ref(&face), picture, shape);
+                    let wide = Part::placed(picture, shape, place);
+                    assert!(wide.x >= 0.0 && wide.x + wide.width <= width + 1e-6, "{case}: {wide:?}");
+                    assert!(wide.y >= 0.0 && wide.y + wide.height <= height + 1e-6, "{case}: {wide:?}");
+                    let near = Face {
+                        x: part.x + 0.5,
+                        y: part.y + 0.5,
+                        width: part.width - 1.0,
+                        height: part.height - 1.0,
+                        score: 1.0,
+                    };
+                    assert!(holds(&wide, &near), "{case}: {wide:?}");
                 }
             }
         }

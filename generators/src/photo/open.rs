@@ -28,6 +28,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<RgbaImage, String> {
     container::verify(AssetKind::Image, bytes).map_err(|found| format!("it is {found}"))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
+    let bytes = &*container::with_end(bytes);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(broken)?;

@@ -150,6 +150,23 @@ fn what_is_no_photo_is_refused() {
     }
 }
 
+#[test]
+fn a_photo_may_lack_its_end_and_nothing_else() {
+    // Sequential, and progressive.
+    for name in ["pic1/debian_logo.jpg", "pic2/d-debian.jpg"] {
+        let photo = sample(name);
+        let whole = photo.bytes();
+        assert_eq!(whole[whole.len() - 2..], *b"\xff\xd9", "{name}");
+        let end = whole.len() - 2;
+        let whole_pixels = open::open(whole).unwrap();
+        assert!(open::open(&whole[..end]).unwrap() == whole_pixels, "{name}: it looks different");
+        for length in (1..20).map(|part| end * part / 20).chain(end - 20..end) {
+            let error = open::open(&whole[..length]).expect_err(name);
+            assert_eq!(error, "it is a JPEG picture that is cut off", "{name}, {length} of {end}");
+        }
+    }
+}
+
 /// The checksum of a PNG chunk (ISO/IEC 15948, annex D).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |mut crc: u32, byte| {

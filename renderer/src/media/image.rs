@@ -8,6 +8,7 @@ use resvg::usvg::fontdb;
 use tiny_skia::{IntSize, Pixmap, PixmapPaint, Transform};
 use vignette_signals::{fir, resize};
 use vignette_templates::blob::Blob;
+use vignette_templates::container;
 use vignette_templates::video::Fit;
 
 use super::error::{MediaError, MediaFault, first_bytes};
@@ -148,7 +149,8 @@ pub(super) fn bitmap_size(bytes: &[u8]) -> Result<(u32, u32), MediaFault> {
 fn decode(bytes: &[u8], format: ImageFormat) -> Result<Pixmap, MediaFault> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let bytes = container::with_end(bytes);
+    let mut reader = ImageReader::with_format(Cursor::new(&*bytes), format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(MediaFault::Picture)?;
     let (width, height) = decoder.dimensions();
