@@ -31,6 +31,7 @@ sys.path[:0] = [str(HERE), str(HERE / "r1")]
 import make  # noqa: E402
 from service import Service, get, media, variants  # noqa: E402
 
+WAITING = 16  # renders that were accepted and not told of yet, at most
 AHEAD = 20  # seconds that a player loads before it waits, as hls.js is set on the watch page
 
 SMALL = """vignette: 1
@@ -169,6 +170,12 @@ class Mix:
         return answer.status, content
 
     def render(self, order):
+        with self.lock:
+            waiting = sum(not cancelled for cancelled in self.jobs.values()) - len({job for job, _ in Hooks.heard.copy()})
+        # At the limit, not beyond it: what waits would only be made when all is over.
+        if waiting > WAITING:
+            time.sleep(0.2)
+            return
         hook = f"http://127.0.0.1:{self.hooks.server_address[1]}/"
         wish = {"template": order.choice(["r1", "small"]), "data": None, "webhook": hook}
         name = f"V{order.randrange(200)}"

@@ -106,6 +106,9 @@ fn threads(profile: &VideoProfile, frames: u32) -> u32 {
     if short { 2 } else { 1 }
 }
 
+/// Pictures that x264 looks ahead, as `veryfast` does.
+const LOOK_AHEAD: u32 = 10;
+
 /// x264's `veryfast` at constant quality, with that many pictures encoded at a time.
 fn x264(quality: u8, threads: u32) -> Vec<Setting> {
     vec![
@@ -116,7 +119,8 @@ fn x264(quality: u8, threads: u32) -> Vec<Setting> {
         set(&["vbv-buf-capacity"], 0),
         set(&["threads"], threads),
         set(&["sliced-threads"], false),
-        set(&["sync-lookahead"], 0),
+        // Several threads leave looking ahead to one more; the bytes are the same either way.
+        set(&["sync-lookahead"], if threads > 1 { LOOK_AHEAD } else { 0 }),
         // One IDR picture a segment, at its start.
         set(&["key-int-max"], NEVER),
         set(&["bframes"], 3),
@@ -130,7 +134,7 @@ fn x264(quality: u8, threads: u32) -> Vec<Setting> {
         set(&["subme"], 2),
         set(&["trellis"], false),
         set(&["mb-tree"], true),
-        set(&["rc-lookahead"], 10),
+        set(&["rc-lookahead"], LOOK_AHEAD),
         set(&["aud"], false),
         set(&["insert-vui"], true),
         set(
