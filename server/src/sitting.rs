@@ -226,19 +226,17 @@ impl Studio {
         for other in sittings.iter().filter(watched).map(|sitting| &sitting.viewing) {
             self.missing(other, other.ahead_of_player(now), &mut known, &mut work);
         }
+        let others = work.len();
+        self.missing(viewing, viewing.played_from(size, now), &mut known, &mut work);
+        let (cores, own) = (self.permits.cores(), others..work.len());
         let mut late = Duration::ZERO;
-        // A video that is too much for this machine all by itself is made nevertheless.
-        if !work.is_empty() {
-            let others = work.len();
-            self.missing(viewing, viewing.played_from(size, now), &mut known, &mut work);
-            let (cores, own) = (self.permits.cores(), others..work.len());
-            if !own.is_empty() {
-                late = overrun(work.clone(), cores, now).min(PATIENCE);
-                work[own].iter_mut().for_each(|(due, _)| *due += late);
-                let over = overrun(work, cores, now);
-                if !over.is_zero() {
-                    return Err(Full(over));
-                }
+        if !own.is_empty() {
+            late = overrun(work.clone(), cores, now).min(PATIENCE);
+            work[own].iter_mut().for_each(|(due, _)| *due += late);
+            let over = overrun(work, cores, now);
+            // A video that is too much for this machine all by itself is made nevertheless.
+            if others > 0 && !over.is_zero() {
+                return Err(Full(over));
             }
         }
         viewing.enter(size, late);
