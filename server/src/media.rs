@@ -14,7 +14,6 @@ use vignette_renderer::frame::I420Frame;
 use vignette_renderer::package::cmaf::{
     AudioTiming, audio_segment, init_audio, init_audio_name, init_video, init_video_name, video_segment,
 };
-use vignette_renderer::plan::Segment;
 use vignette_renderer::segment::EncodedSegment;
 use vignette_renderer::store::{Lookup, Vault};
 use vignette_templates::blob::Digest;
@@ -194,19 +193,6 @@ async fn make(app: &Arc<App>, text: &str, name: Name) -> Result<Bytes, Problem> 
             packed(audio_segment(&track, start..end.min(track.samples.len())))
         }
     }
-}
-
-/// Has the first segment of a size made, unless it is there: a player that asks for the size's playlist asks for it two requests later.
-pub fn begin(app: &Arc<App>, viewing: &Arc<Viewing>, size: usize) {
-    let (app, viewing) = (app.clone(), viewing.clone());
-    // What goes wrong is told to whoever asks for the segment.
-    drop(web::block(move || {
-        let first = viewing.sizes.get(size).and_then(|size| size.plan.segments.first());
-        let is_there = |segment: &Segment| app.studio.stores().vault.contains(segment.key.digest());
-        if viewing.is_in() && !first.is_none_or(is_there) {
-            app.studio.ahead(&viewing, &[Piece::Picture(size, 0)]);
-        }
-    }));
 }
 
 /// Has the pieces made that the player will ask for next: the sound along with the first segment, and what follows.

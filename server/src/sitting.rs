@@ -269,12 +269,10 @@ impl Studio {
         }
         let until = Some(Instant::now() + AHEAD);
         for piece in pieces {
-            let class = match piece {
-                // A player is about to ask for it, and everything else can wait so long.
-                Piece::Picture(_, 0) => Class::now(),
-                Piece::Picture(size, number) => Class::Ahead(viewing.due(*size, *number)),
-                Piece::Sound | Piece::Still(_) => Class::Ahead(Instant::now()),
-            };
+            let class = Class::Ahead(match piece {
+                Piece::Picture(size, number) => viewing.due(*size, *number),
+                Piece::Sound | Piece::Still(_) => Instant::now(),
+            });
             state.pieces.entry(*piece).or_insert_with(|| sitting.fresh(*piece, class)).ahead = until;
         }
         sitting.changed.notify_all();

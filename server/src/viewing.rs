@@ -144,12 +144,6 @@ impl Viewing {
         }
     }
 
-    /// The number of the size whose playlist has this path.
-    pub fn size_of(&self, playlist: &str) -> Option<usize> {
-        let name = playlist.strip_suffix("/index.m3u8")?;
-        self.sizes.iter().position(|size| size.name == name)
-    }
-
     /// When the player that asks for this segment stands still unless it comes: now, for the first one and after a jump.
     pub fn due(&self, size: usize, number: usize) -> Instant {
         let (now, offset) = (Instant::now(), self.offset(size, number));

@@ -82,8 +82,6 @@ pub async fn get(
                     // Decided here, as the first segment may be there already, shared by all, although those behind it are still to be made.
                     let_in(app, &viewing, 0).await?;
                     warm(app, &viewing);
-                } else if let Some(size) = viewing.size_of(file) {
-                    media::begin(app, &viewing, size);
                 }
                 viewing.begins();
                 Ok(text(bytes.clone(), "application/vnd.apple.mpegurl"))
