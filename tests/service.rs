@@ -147,6 +147,51 @@ fn playlists_render_nothing_and_fifty_viewers_share_each_segment() {
     assert_eq!(service.metric("vignette_pieces_made_total"), 0.0);
 }
 
+/// So large that one core does not keep up with one viewer: two seconds that all share, and half a minute of a name.
+const LARGE: &str = r##"
+vignette: 1
+name: large
+canvas: { width: 3840, height: 2160, fps: 60, background: "#101828" }
+data: { required: [first_name], properties: { first_name: { type: string, maxLength: 40, x-pii: true } } }
+scenes:
+  - { duration: 2s, layers: [{ rect: { fill: "#7c3aed" }, box: { x: 0, y: 0, width: 60%, height: 100% }, enter: { slide: left, for: 2s } }] }
+  - { duration: 30s, layers: [{ text: "Hi {{first_name}}", style: { size: 300px, color: white } }] }
+"##;
+
+#[test]
+fn players_are_let_in_while_nobody_stands_still_for_it() {
+    let place = Place::with("large", LARGE);
+    let service = place.start("cores = 1\n");
+    let [one, two] = ["Maria", "Priya"].map(|name| service.link("large", json!({ "first_name": name })));
+    // Alone, it is let in whatever it takes.
+    let media = all_media(&service, &one);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| service.get(&media[0][1]));
+        while service.metric("vignette_sittings") < 1.0 {
+            std::thread::yield_now();
+        }
+        for path in ["master.m3u8", "video.mp4"] {
+            let refused = service.get(&format!("{two}{path}"));
+            assert_eq!(
+                (refused.status, refused.code().as_str()),
+                (503, "busy"),
+                "{path}: {}",
+                refused.text()
+            );
+            let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=60).contains(&seconds), "{path}: {seconds}");
+        }
+        // It shares the first segment with the one who was let in, and who is served therefore.
+        assert_eq!(service.get(&media[1][1]).status, 200);
+        assert_eq!(first.join().unwrap().status, 200);
+    });
+    // Nobody watches any more.
+    while service.get(&format!("{two}master.m3u8")).status == 503 {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(service.get(&format!("{two}master.m3u8")).status, 200);
+}
+
 #[test]
 fn a_link_has_video_stills_captions_and_page() {
     let place = Place::new();

@@ -724,3 +724,44 @@ pub fn segment_from(bytes: &[u8], planned: &Segment) -> Option<EncodedSegment> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKERS: usize = 3;
+
+    /// Pieces by their numbers, with whether they are begun.
+    fn state(pieces: &[(usize, Class, bool)]) -> State {
+        let work = |&(number, class, begun): &(usize, Class, bool)| {
+            let work = Work { class, waiting: Vec::new(), ahead: None, begun, span: Span::default() };
+            (Piece::Picture(0, number), work)
+        };
+        let pieces = pieces.iter().map(work).collect();
+        State { pieces, used: Instant::now(), asked: None, closed: false }
+    }
+
+    #[test]
+    fn one_worker_is_left_to_what_is_watched() {
+        let now = Instant::now();
+        let mut pieces = vec![(0, Class::Job, true), (1, Class::Batch, true), (2, Class::Job, false)];
+        assert_eq!(state(&pieces).first(WORKERS), None);
+        assert_eq!(state(&pieces[1..]).first(WORKERS), Some(Piece::Picture(0, 2)));
+        pieces.extend([(3, Class::Ahead(now), false), (4, Class::Wanted(now), false)]);
+        assert_eq!(state(&pieces).first(WORKERS), Some(Piece::Picture(0, 4)));
+    }
+
+    #[test]
+    fn what_somebody_waits_behind_is_as_urgent() {
+        let now = Instant::now();
+        let (ahead, wanted) = (Class::Ahead(now), Class::Wanted(now));
+        let pieces = [(0, ahead, true), (1, ahead, true), (2, Class::Job, true), (3, wanted, false)];
+        let class = |pieces: &[_], number| state(pieces).class_of(Piece::Picture(0, number), WORKERS);
+        assert_eq!(class(&pieces, 0), wanted);
+        // What is not watched never takes the last worker, so nobody watching waits behind it.
+        assert_eq!(class(&pieces, 2), Class::Job);
+        // One worker is free.
+        assert_eq!(class(&pieces[1..], 1), ahead);
+        assert_eq!(class(&pieces[..3], 0), ahead);
+    }
+}

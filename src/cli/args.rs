@@ -127,6 +127,12 @@ pub(super) enum Command {
         /// Standard input is an audience in Apache Parquet
         #[arg(long)]
         parquet: bool,
+        /// Seconds of one core that reading may take
+        #[arg(long, value_name = "N")]
+        cpu_seconds: u64,
+        /// Bytes of addresses that it may take
+        #[arg(long, value_name = "N")]
+        addresses: u64,
     },
     /// Serves links that play, and renders on request, over HTTP
     Serve(ServeArguments),

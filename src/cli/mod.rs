@@ -47,8 +47,9 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub fn run() -> ExitCode {
     memory::return_large_buffers();
     let arguments = Arguments::parse();
-    if let Command::Inspect { package, parquet } = &arguments.command {
-        return inspect::run(package.as_deref(), *parquet);
+    if let Command::Inspect { package, parquet, cpu_seconds, addresses } = &arguments.command {
+        let bounds = inspect::Bounds { cpu_seconds: *cpu_seconds, addresses: *addresses };
+        return inspect::run(package.as_deref(), *parquet, bounds);
     }
     let json = match &arguments.command {
         Command::Render { progress, .. } => *progress == ProgressStyle::Json,

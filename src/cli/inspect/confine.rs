@@ -17,15 +17,15 @@ const NICE: i32 = 5;
 
 /// Bounds on one reader.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(in crate::cli) struct Bounds {
     /// Seconds of one core.
-    pub cpu_seconds: u64,
+    pub(in crate::cli) cpu_seconds: u64,
     /// Bytes of addresses; threads and decoders reserve more than they use.
-    pub addresses: u64,
+    pub(in crate::cli) addresses: u64,
 }
 
-/// Gives up what reading a file does not need. For the time between fork and exec: it allocates nothing and takes no lock
-/// (signal-safety(7)).
+/// Gives up what reading a file does not need; for a process of one thread. It allocates nothing and takes no lock, so it may stand between fork
+/// and exec (signal-safety(7)).
 ///
 /// # Errors
 /// A limit that the system does not take.

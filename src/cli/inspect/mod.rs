@@ -14,7 +14,7 @@ mod reader;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -27,9 +27,9 @@ use vignette::templates::blob::{Blob, Digest};
 use vignette::templates::fault::shortened;
 use vignette::templates::video::AssetKind;
 
-use self::confine::Bounds;
 use self::reader::Answer;
 
+pub(super) use self::confine::Bounds;
 pub(super) use self::reader::run;
 
 /// Readers that wait for a file, ready to read.
@@ -122,7 +122,7 @@ impl Readers {
     /// # Errors
     /// That reading it ended the reader.
     pub(super) fn package(&self, folder: &Path) -> Result<(), Refusal> {
-        let mut command = program();
+        let mut command = program(self.bounds);
         command.arg("--package").arg(folder).stdin(Stdio::null());
         self.alone(command)
     }
@@ -132,14 +132,14 @@ impl Readers {
     /// # Errors
     /// Why it is none, or that reading it ended the reader.
     pub(super) fn parquet(&self, file: File) -> Result<(), Refusal> {
-        let mut command = program();
+        let mut command = program(self.bounds);
         command.arg("--parquet").stdin(file);
         self.alone(command)
     }
 
     fn alone(&self, command: Command) -> Result<(), Refusal> {
         let _place = self.place();
-        let child = started(command, self.bounds).map_err(machine)?;
+        let child = started(command).map_err(machine)?;
         self.converse(child, &[]).0
     }
 
@@ -290,9 +290,9 @@ impl Drop for Place<'_> {
 
 fn keep_warm(give: &SyncSender<io::Result<Child>>, bounds: Bounds) {
     loop {
-        let mut command = program();
+        let mut command = program(bounds);
         command.stdin(Stdio::piped());
-        let child = started(command, bounds);
+        let child = started(command);
         let failed = child.is_err();
         if let Err(mpsc::SendError(child)) = give.send(child) {
             // Nobody will want one any more.
@@ -308,15 +308,18 @@ fn keep_warm(give: &SyncSender<io::Result<Child>>, bounds: Bounds) {
     }
 }
 
-/// This program as a reader, also when its file was replaced meanwhile.
-fn program() -> Command {
+/// This program as a reader within the bounds, also when its file was replaced meanwhile. It bounds itself before it does anything else: what is
+/// done between fork and exec needs a copy of this process's tables of pages, which are large, and all that answers requests stands still meanwhile.
+fn program(bounds: Bounds) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("inspect");
+    command.arg("--cpu-seconds").arg(bounds.cpu_seconds.to_string());
+    command.arg("--addresses").arg(bounds.addresses.to_string());
     command
 }
 
-/// Starts a reader within the bounds, with what finds programs, plug-ins and fonts in its environment, and nothing that holds a key.
-fn started(mut command: Command, bounds: Bounds) -> io::Result<Child> {
+/// Starts a reader with what finds programs, plug-ins and fonts in its environment, and nothing that holds a key.
+fn started(mut command: Command) -> io::Result<Child> {
     command.env_clear().stdout(Stdio::piped()).stderr(Stdio::null());
     for name in [
         "PATH",
@@ -333,9 +336,6 @@ fn started(mut command: Command, bounds: Bounds) -> io::Result<Child> {
             command.env(name, value);
         }
     }
-    // SAFETY: between fork and exec only calls are made that are async-signal-safe (signal-safety(7)): they allocate nothing and take no
-    // locks.
-    unsafe { command.pre_exec(move || confine::limit(bounds)) };
     command.spawn()
 }
 
@@ -350,6 +350,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     /// What becomes of a program that stands where a reader would.
@@ -358,6 +360,10 @@ mod tests {
         readers.quiet = Duration::from_secs(3);
         let mut command = Command::new("python3");
         command.args(["-c", &format!("print(flush=True)\n{script}")]).stdin(Stdio::null());
+        let bounds = readers.bounds;
+        // SAFETY: between fork and exec only calls are made that are async-signal-safe (signal-safety(7)): they allocate nothing and take no
+        // locks.
+        unsafe { command.pre_exec(move || confine::limit(bounds)) };
         readers.alone(command)
     }
 

@@ -15,7 +15,7 @@ use vignette::templates::video::AssetKind;
 use vignette::templates::world::MAX_FILE_BYTES;
 use vignette::{Engine, audience};
 
-use super::confine;
+use super::confine::{self, Bounds};
 
 /// What stands before a file's bytes on standard input: what it is, 8 bytes for the most pixels of a picture, 8 bytes for its length; little-endian.
 pub(super) const HEADER: usize = 17;
@@ -61,7 +61,10 @@ impl From<Result<(), Refusal>> for Answer {
 }
 
 /// Reads what the arguments say, and tells what was found.
-pub(in crate::cli) fn run(folder: Option<&Path>, parquet: bool) -> ExitCode {
+pub(in crate::cli) fn run(folder: Option<&Path>, parquet: bool, bounds: Bounds) -> ExitCode {
+    if confine::limit(bounds).is_err() {
+        return ExitCode::FAILURE;
+    }
     // While there is one thread: those that start later are as confined as this one.
     confine::shut_files(folder);
     let read = match (folder, parquet) {
