@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What each connection is told: a step waits five seconds for others and leaves none waiting for longer.
 const SESSION: &str = "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '20s'; \
                        SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning";
-/// Names the lock that steps which go alone take; the letters `vignette`.
-const LOCK: i64 = i64::from_be_bytes(*b"vignette");
+/// Names the lock that steps which go alone take; the letters `vign`, beside the schema.
+const LOCK: i32 = i32::from_be_bytes(*b"vign");
 
 /// Whether a step goes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +268,9 @@ impl Lent<'_> {
             Alone::Yes => "pg_advisory_xact_lock",
             Alone::No => "pg_advisory_xact_lock_shared",
         };
-        let begun = self.batch(&format!("BEGIN; SELECT {lock}({LOCK})"));
+        // Services in other schemas of the same database have nothing to do with this one.
+        let begun =
+            self.batch(&format!("BEGIN; SELECT {lock}({LOCK}, hashtext(coalesce(current_schema(), '')))"));
         if begun.is_err() && !self.broken.get() {
             // What began without its lock is given up; a connection that cannot is lost anyway.
             self.broken.set(self.batch("ROLLBACK").is_err());
